@@ -1,0 +1,33 @@
+"""What computes: encoders, embeddings, joins, lookups and estimators.
+
+The names below are the public surface. They load on first use, so that importing the
+package brings in neither torch, nor Beam, nor Feast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "DeepFeature": "views",
+    "DeepViewSpec": "views",
+    "deep_feature_view": "views",
+    "Encoder": "encoders",
+    "get_encoder": "encoders",
+    "EmbedColumns": "embed",
+    "training_frame": "join",
+    "OnlineFeatures": "lookup",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

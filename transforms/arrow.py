@@ -1,0 +1,126 @@
+"""Vectors in Arrow: list columns to float32 matrices and back, without a Python float.
+
+An embedding column is ``list<float32>``, null where there is no vector. A null list takes
+no room in the child array, so a matrix cannot simply be a view of it unless every row is
+there; these two functions are the only place that knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VECTOR_TYPE = pa.list_(pa.float32())
+
+
+def vectors_to_matrix(
+    column: pa.Array | pa.ChunkedArray, dim: int | None = None
+) -> NDArray[np.float32]:
+    """Turn a column of vectors into a matrix, NaN where there is no vector.
+
+    Parameters
+    ----------
+    column : Array of list<float> of length n_rows
+        Variable-size, large or fixed-size lists; chunked or not.
+    dim : int, optional
+        Length of a vector. Needed only where every row is null; then 0 without it.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, dim), float32
+        Shares memory with the column where no row is null and the values are float32
+        (then it is read-only); a new array otherwise.
+
+    Raises
+    ------
+    ValueError
+        If vectors differ in length, or from `dim`; it names the first such row.
+
+    Examples
+    --------
+    >>> vectors_to_matrix(pa.array([[1.0, 2.0], None], VECTOR_TYPE))
+    array([[ 1.,  2.],
+           [nan, nan]], dtype=float32)
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # zero chunks
+            column = (
+                pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+            )
+    present = column.drop_null() if column.null_count else column
+    dim = _common_length(column, present, dim)
+    values = present.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
+    dense = values.reshape(len(present), dim)
+    if present is column:
+        return dense
+    matrix = np.full((len(column), dim), np.nan, dtype=np.float32)
+    matrix[column.is_valid().to_numpy(zero_copy_only=False)] = dense
+    return matrix
+
+
+def _common_length(column: pa.Array, present: pa.Array, dim: int | None) -> int:
+    """Return the one length all vectors have, or say which row differs."""
+    if len(present) == 0:
+        return dim or 0
+    lengths = pc.list_value_length(present)
+    expected = dim if dim is not None else lengths[0].as_py()
+    if pc.all(pc.equal(lengths, expected)).as_py():
+        return expected
+    all_lengths = pc.fill_null(pc.list_value_length(column), expected)
+    row = pc.index(pc.not_equal(all_lengths, expected), True).as_py()
+    raise ValueError(
+        f"the vector in row {row} has {all_lengths[row].as_py()} numbers, expected {expected}"
+    )
+
+
+def matrix_to_vectors(
+    matrix: NDArray[np.floating], valid: NDArray[np.bool_] | None = None
+) -> pa.ListArray:
+    """Turn a matrix into a column of vectors, null where `valid` is False.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, dim)
+        Cast to float32.
+    valid : ndarray of bool of shape (n_rows,), optional
+        Rows that have a vector; all of them where None.
+
+    Returns
+    -------
+    ListArray of float32 of length n_rows
+        Shares memory with the matrix where it is contiguous float32 and all rows are valid.
+
+    Examples
+    --------
+    >>> matrix_to_vectors(np.eye(2), np.array([True, False])).to_pylist()
+    [[1.0, 0.0], None]
+    """
+    dim = matrix.shape[1]
+    if valid is None or valid.all():
+        offsets = np.arange(len(matrix) + 1, dtype=np.int64) * dim
+        mask = None
+    else:
+        offsets = np.concatenate([[0], np.cumsum(valid) * dim])
+        matrix = matrix[valid]
+        mask = pa.array(~valid)
+    values = np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), pa.array(values), type=VECTOR_TYPE, mask=mask
+    )
+
+
+def flat_names(feature: str, dim: int) -> list[str]:
+    """Name the flat columns of a vector: zero-padded, so that they sort, and legal for XGBoost.
+
+    >>> flat_names("photo_vec", 2)
+    ['photo_vec_000', 'photo_vec_001']
+    """
+    width = max(3, len(str(max(dim - 1, 0))))
+    return [f"{feature}_{position:0{width}d}" for position in range(dim)]

@@ -1,0 +1,137 @@
+"""Every error deepfeast raises on purpose, as one tree.
+
+    DeepfeastError
+    ├── SourceError               the raw table cannot be used
+    │   ├── SourceNotFound        nothing at that path
+    │   ├── SourceEmpty           a table without rows
+    │   └── ColumnNotFound        a column is named that is not there
+    ├── SpecError                 a declaration contradicts itself
+    │   ├── EncoderNotFound       no encoder answers to that string
+    │   └── FeatureNotFound       no view, service or feature of that name
+    ├── EncoderError              an encoder cannot be loaded, or breaks its contract
+    │   └── MissingDependency     an optional package is not installed
+    ├── TableError                the embedding table refuses
+    │   ├── NeverEmbedded         the view has no embedding table yet
+    │   ├── FingerprintMismatch   the table holds vectors of another encoder
+    │   ├── TooManyRejects        a run rejected more than its allowed share
+    │   └── RunInProgress         another run holds the view
+    ├── SignatureMismatch         training and serving disagree
+    └── JoinError                 labels that cannot be joined
+
+A message says what was given, what was expected, and what to do. The command line
+prints it as one line and exits with status 2.
+
+``Reject`` is no error of a job: it says of one value that it cannot be encoded.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DeepfeastError(Exception):
+    """The root: catch this to catch everything deepfeast raises on purpose."""
+
+
+class SourceError(DeepfeastError):
+    """The raw table cannot be used."""
+
+
+class SourceNotFound(SourceError):
+    """There is nothing at the path of a source."""
+
+
+class SourceEmpty(SourceError):
+    """A source has no rows."""
+
+
+class ColumnNotFound(SourceError):
+    """A column is named that the table does not have."""
+
+    @classmethod
+    def of(cls, column: str, table: str, present: Iterable[str]) -> ColumnNotFound:
+        """Say which column of which table is missing, what it has, and the nearest name."""
+        present = list(present)
+        return cls(
+            f"no column {column!r} in {table}. It has: {', '.join(present)}."
+            f"{did_you_mean(column, present)}"
+        )
+
+
+class SpecError(DeepfeastError):
+    """A declaration contradicts itself or the data."""
+
+
+class EncoderNotFound(SpecError):
+    """No encoder answers to a string."""
+
+
+class FeatureNotFound(SpecError):
+    """The registry has no feature view, service or feature of a name."""
+
+
+class EncoderError(DeepfeastError):
+    """An encoder cannot be loaded, or breaks its contract."""
+
+
+class MissingDependency(EncoderError):
+    """An optional package is not installed; the message names the command that installs it."""
+
+
+class TableError(DeepfeastError):
+    """The embedding table refuses what was asked."""
+
+
+class NeverEmbedded(TableError):
+    """A deep feature view has no embedding table yet."""
+
+
+class FingerprintMismatch(TableError):
+    """The table holds vectors of another encoder than the one declared."""
+
+
+class TooManyRejects(TableError):
+    """A run rejected a larger share of values than it may, and committed nothing."""
+
+
+class RunInProgress(TableError):
+    """Another run holds the view."""
+
+
+class SignatureMismatch(DeepfeastError):
+    """A model was trained on other columns or encoders than are served."""
+
+
+class JoinError(DeepfeastError):
+    """Labels or entity rows that cannot be joined with features."""
+
+
+class Reject(Exception):
+    """One value that cannot be encoded: its row lives, its vector is null.
+
+    Parameters
+    ----------
+    reason : str
+        A short code to count by, e.g. ``"image_truncated"``.
+    message : str
+        What a person needs to mend the value.
+    """
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the nearest known name, or nothing.
+
+    >>> did_you_mean("descripton", ["title", "description"])
+    " Did you mean 'description'?"
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
