@@ -1,0 +1,56 @@
+"""Encoders by name, and what every encoder gets from the base."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from deepfeast.transforms.encoders import get_encoder
+from deepfeast.transforms.encoders.base import distinct
+from deepfeast.transforms.errors import EncoderNotFound, Reject
+from deepfeast.transforms.testing import WordLengths
+
+
+def test_each_distinct_value_is_encoded_once():
+    encoder = WordLengths(2)
+    vectors = encoder.encode(["red shirt", "hat", "red shirt"])
+    assert vectors.tolist() == [[3, 5], [3, 0], [3, 5]]
+    assert encoder.encoded == 2
+
+
+def test_a_bad_value_stands_alone_at_every_place_it_has():
+    encoded = WordLengths(2).encode_safely(["poison", "hat", "poison"])
+    assert {place: reject.reason for place, reject in encoded.rejects.items()} == {
+        0: "poisoned",
+        2: "poisoned",
+    }
+    assert encoded.vectors[1].tolist() == [3, 0]
+    assert np.isnan(encoded.vectors[[0, 2]]).all()
+
+
+def test_values_are_prepared_a_window_ahead_in_threads():
+    encoder = WordLengths(1)
+    encoder.window, encoder.prepare_threads = 2, 2
+    texts = ["x" * n for n in range(1, 12)] + ["poison"]
+    encoded = encoder.encode_safely(texts)
+    assert encoded.vectors[:11, 0].tolist() == list(range(1, 12))
+    assert isinstance(encoded.rejects[11], Reject)
+
+
+def test_arrays_cannot_be_hashed_and_stand_alone():
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    assert distinct([pixels, pixels]) == [[0], [1]]
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(EncoderNotFound, match=r"kinds: hf:.*Did you mean 'minilm'\?"):
+        get_encoder("minilmm")
+
+
+def test_an_encoder_pickles_without_its_network():
+    encoder = get_encoder("python:deepfeast.transforms.testing:WordLengths?dim=2")
+    encoder.encode(["hat"])
+    again = pickle.loads(pickle.dumps(encoder))
+    assert again.encode(["red shirt"]).tolist() == [[3, 5]]

@@ -1,0 +1,159 @@
+"""What a text network's folder says beside its weights: pooling, length, prompt, layers on top.
+
+A sentence-transformers folder lists its parts in ``modules.json``; a plain `transformers`
+folder lists nothing, so the pooling must be stated in the encoder's string.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepfeast.transforms.encoders.files import read_json
+from deepfeast.transforms.errors import EncoderError, SpecError, did_you_mean
+
+POOLINGS = ("mean", "cls", "max", "last", "mean_sqrt_len", "weightedmean")
+_SPELLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_lasttoken": "last",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "lasttoken": "last",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+}
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """How the token vectors of a text become one vector.
+
+    Attributes
+    ----------
+    transformer : Path
+        Folder of the transformer inside the model's folder.
+    poolings : tuple of str
+        One or more of `POOLINGS`; several are concatenated.
+    normalize : bool
+        Whether vectors are scaled to length 1.
+    max_length : int
+        In tokens, special ones included; longer texts are cut.
+    lower_case : bool
+        Whether texts are put in lower case before the tokenizer.
+    prompt : str
+        Put in front of each text.
+    dense : tuple of Path
+        Folders of linear layers on top of the pooled vector.
+    """
+
+    transformer: Path
+    poolings: tuple[str, ...]
+    normalize: bool
+    max_length: int
+    lower_case: bool = False
+    prompt: str = ""
+    dense: tuple[Path, ...] = ()
+
+
+def read_text_spec(folder: Path, options: dict[str, str]) -> TextSpec:
+    """Read a folder's `TextSpec`; options of the encoder's string win over the folder."""
+    if (folder / "modules.json").is_file():
+        spec = _sentence_transformers(folder, options)
+    elif "pooling" in options:
+        spec = {"transformer": folder, "normalize": False}
+    else:
+        raise SpecError(
+            f"{folder} is a plain transformers folder: it does not say how token vectors become "
+            f"one. State it, e.g. hf:{folder}?pooling=mean (or {', '.join(POOLINGS[1:])})."
+        )
+    if "pooling" in options:
+        spec["poolings"] = tuple(_known_pooling(name) for name in options["pooling"].split(","))
+    if "normalize" in options:
+        spec["normalize"] = options["normalize"] not in ("0", "false", "no")
+    if "prompt_text" in options:
+        spec["prompt"] = options["prompt_text"]
+    longest = _longest(spec["transformer"], spec.pop("max_length", None))
+    spec["max_length"] = int(options.get("max_length", longest))
+    return TextSpec(**spec)
+
+
+def _sentence_transformers(folder: Path, options: dict[str, str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {"transformer": folder, "poolings": (), "normalize": False}
+    dense = []
+    for module in read_json(folder / "modules.json"):
+        kind, where = module["type"].rsplit(".", 1)[-1], folder / module["path"]
+        if kind == "Transformer":
+            spec["transformer"] = where
+            spec.update(_sentence_settings(where))
+        elif kind == "Pooling":
+            spec["poolings"] = _poolings(read_json(where / "config.json"), where)
+        elif kind == "Normalize":
+            spec["normalize"] = True
+        elif kind == "Dense":
+            dense.append(where)
+        elif kind != "Dropout":
+            raise EncoderError(
+                f"{folder} has a module {module['type']!r}, which is not supported. Supported: "
+                f"Transformer, Pooling, Dense, Normalize."
+            )
+    return {**spec, "dense": tuple(dense), "prompt": _prompt(folder, options)}
+
+
+def _sentence_settings(where: Path) -> dict[str, Any]:
+    path = where / "sentence_bert_config.json"
+    settings = read_json(path) if path.is_file() else {}
+    return {
+        "max_length": settings.get("max_seq_length"),
+        "lower_case": bool(settings.get("do_lower_case", False)),
+    }
+
+
+def _poolings(config: dict[str, Any], where: Path) -> tuple[str, ...]:
+    if "pooling_mode" in config:
+        modes = config["pooling_mode"]
+        modes = [modes] if isinstance(modes, str) else modes
+    else:
+        modes = [key for key, on in config.items() if key.startswith("pooling_mode_") and on]
+    if not modes:
+        raise EncoderError(f"{where / 'config.json'} names no pooling.")
+    return tuple(_known_pooling(_SPELLINGS.get(mode, mode)) for mode in modes)
+
+
+def _known_pooling(name: str) -> str:
+    if name not in POOLINGS:
+        raise SpecError(
+            f"no pooling {name!r}; known: {', '.join(POOLINGS)}.{did_you_mean(name, POOLINGS)}"
+        )
+    return name
+
+
+def _prompt(folder: Path, options: dict[str, str]) -> str:
+    """Return the prompt by name (``?prompt=query``), or the folder's default one."""
+    path = folder / "config_sentence_transformers.json"
+    config = read_json(path) if path.is_file() else {}
+    prompts = config.get("prompts") or {}
+    name = options.get("prompt", config.get("default_prompt_name"))
+    if name is None or name == "none":
+        return ""
+    if name not in prompts:
+        raise SpecError(
+            f"{folder} has no prompt {name!r}; it has: {', '.join(prompts) or 'none'}. A text of "
+            f"your own: ?prompt_text=..."
+        )
+    return prompts[name]
+
+
+def _longest(transformer: Path, stated: int | None) -> int:
+    """Return the stated length, or what the tokenizer and the position table allow."""
+    if stated:
+        return int(stated)
+    limits = []
+    path = transformer / "tokenizer_config.json"
+    if path.is_file():
+        limits.append(read_json(path).get("model_max_length") or 10**9)
+    config = read_json(transformer / "config.json")
+    config = config.get("text_config", config)
+    limits.append(config.get("max_position_embeddings") or 10**9)
+    return int(min(*limits, 8192))
