@@ -1,0 +1,136 @@
+"""Beam, as the embed job uses it: one stage over references, options, and progress."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms import errors
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+DEFAULT_RUNNER = "FnApiRunner"
+
+
+def pipeline_options(options: Sequence[str]) -> PipelineOptions:
+    """Read Beam options; the runner is FnApiRunner unless another is named.
+
+    Raises
+    ------
+    SpecError
+        If the runner is one that loses data, or an option is unknown.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+    parsed = PipelineOptions(list(options))
+    standard = parsed.view_as(StandardOptions)
+    runner = (standard.runner or DEFAULT_RUNNER).split(".")[-1]
+    if runner == "DaskRunner":
+        raise errors.SpecError(
+            "DaskRunner is refused: it mixes tagged outputs and drops what finish_bundle emits, so "
+            "rows would be lost without a word. Use FnApiRunner, or FlinkRunner, SparkRunner or "
+            "DataflowRunner for a cluster."
+        )
+    # The bare DirectRunner would download another runner's binary before it starts.
+    standard.runner = (
+        DEFAULT_RUNNER if runner == "DirectRunner" else standard.runner or DEFAULT_RUNNER
+    )
+    return parsed
+
+
+def local_threads(options: Sequence[str]) -> int:
+    """Return the threads that each local worker may use without crowding the others."""
+    from apache_beam.options.pipeline_options import DirectOptions
+
+    workers = pipeline_options(options).view_as(DirectOptions).direct_num_workers or 1
+    return max(1, (os.cpu_count() or 1) // workers)
+
+
+def run_stage(
+    name: str,
+    elements: Sequence[Any],
+    dofn: beam.DoFn,
+    options: Sequence[str],
+    done: Callable[[], int],
+    total: int,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Run one DoFn over references on the chosen runner, and wait for it.
+
+    Parameters
+    ----------
+    name : str
+        Label of the stage.
+    elements : sequence
+        References, small enough to cross a shuffle: it spreads them over the workers.
+    done : callable
+        Counts the units done so far, from the files that workers left.
+    total : int
+        Units in all.
+
+    Raises
+    ------
+    DeepfeastError
+        What a worker raised, as it raised it.
+    """
+    import apache_beam as beam
+
+    if not elements:
+        return
+    pipeline = beam.Pipeline(options=pipeline_options(options))
+    _ = (
+        pipeline
+        | "References" >> beam.Create(elements)
+        | "Spread" >> beam.Reshuffle()
+        | name >> beam.ParDo(dofn)
+    )
+    with _watched(name, done, total, progress):
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as error:
+            raise _original(error) from error
+    progress(name, total, total)
+
+
+@contextmanager
+def _watched(
+    name: str, done: Callable[[], int], total: int, progress: Callable[[str, int, int], None]
+) -> Iterator[None]:
+    """Report progress from a thread while the pipeline blocks this one."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.25):
+            progress(name, min(done(), total), total)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    progress(name, 0, total)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _original(error: Exception) -> Exception:
+    """Return the error a worker raised: runners hand back only its text."""
+    text = str(error)
+    found = re.findall(
+        r"deepfeast\.transforms\.errors\.(\w+): (.*?)(?: \[while running|\n|$)", text
+    )
+    if found:
+        kind, message = found[-1]
+        return getattr(errors, kind, errors.DeepfeastError)(message)
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return errors.TableError(
+            "the disk is full: a worker could not write. The published table is untouched; free "
+            "some space and run again, what was already encoded is reused."
+        )
+    return error

@@ -1,0 +1,175 @@
+"""Cells of a raw column, read and named by what they contain.
+
+What an encoder sees is the *content*: the text itself, or the bytes of the photo that a path
+leads to. Its hash decides whether there is anything new to encode, so it is taken of the
+content and never of the path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from deepfeast.transforms.errors import Reject
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from deepfeast.transforms.encoders.base import Encoder
+
+HASH_BYTES = 16
+HASH_TYPE = pa.binary(HASH_BYTES)
+
+
+@dataclass
+class Contents:
+    """The contents of a column's cells.
+
+    Attributes
+    ----------
+    values : list of length n_cells
+        A str, the bytes of an image, or a tuple of them; None where the cell is missing
+        (null, or blank text) or rejected.
+    hashes : list of length n_cells
+        16 bytes a cell; None where there is no value.
+    rejects : dict of int to Reject
+        Cells that could not be read, by position.
+    """
+
+    values: list[Any]
+    hashes: list[bytes | None]
+    rejects: dict[int, Reject]
+
+
+def read_contents(column: pa.Array | pa.ChunkedArray, modality: str, reader: Any) -> Contents:
+    """Read the cells of a column.
+
+    Parameters
+    ----------
+    column : Array of length n_cells
+        Strings for a text encoder. Bytes, paths, ``data:`` URIs, URLs or lists of these
+        for an image encoder.
+    modality : {"text", "image"}
+        What the encoder takes.
+    reader : ImageReader
+        Turns one image cell into bytes; unused for texts.
+
+    Examples
+    --------
+    >>> contents = read_contents(pa.array(["red", " ", None]), "text", None)
+    >>> contents.values
+    ['red', None, None]
+    """
+    cells = column.to_pylist()
+    contents = Contents([None] * len(cells), [None] * len(cells), {})
+    read = _text if modality == "text" else reader.read
+    for position, cell in enumerate(cells):
+        try:
+            value = _read_cell(cell, read)
+        except Reject as reject:
+            contents.rejects[position] = reject
+            continue
+        if value is not None:
+            contents.values[position] = value
+            contents.hashes[position] = content_hash(value)
+    return contents
+
+
+def _read_cell(cell: Any, read: Any) -> Any:
+    if cell is None:
+        return None
+    if isinstance(cell, list):
+        parts = tuple(read(part) for part in cell if part is not None)
+        return parts or None
+    return read(cell)
+
+
+def _text(cell: Any) -> str | None:
+    if not isinstance(cell, str):
+        raise Reject("not_text", f"expected a text, got {type(cell).__name__}: {str(cell)[:40]!r}")
+    return cell if cell.strip() else None
+
+
+def content_hash(value: str | bytes | tuple[Any, ...]) -> bytes:
+    """Hash a content to 16 bytes (BLAKE2b, RFC 7693).
+
+    >>> content_hash("red") == content_hash("red"), content_hash(("red",)) == content_hash("red")
+    (True, False)
+    """
+    if isinstance(value, tuple):
+        value = b"list" + b"".join(content_hash(part) for part in value)
+    elif isinstance(value, str):
+        # Lone surrogates cannot be stored as UTF-8; they still are a content with a name.
+        value = value.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(value, digest_size=HASH_BYTES).digest()
+
+
+def encode_contents(
+    contents: Contents, encoder: Encoder
+) -> tuple[NDArray[np.float32], dict[int, Reject]]:
+    """Encode the contents of a column, each distinct one once.
+
+    Returns
+    -------
+    matrix : ndarray of shape (n_cells, dim), float32
+        NaN where there is no value or it was rejected.
+    rejects : dict of int to Reject
+        All rejects by position, those of reading included.
+
+    Examples
+    --------
+    >>> from deepfeast.transforms.testing import WordLengths
+    >>> contents = read_contents(pa.array(["red shirt", None, "red shirt"]), "text", None)
+    >>> encode_contents(contents, WordLengths(2))[0]
+    array([[ 3.,  5.],
+           [nan, nan],
+           [ 3.,  5.]], dtype=float32)
+    """
+    first: dict[bytes, int] = {}
+    slot = np.full(len(contents.values), -1, dtype=np.int64)
+    for position, digest in enumerate(contents.hashes):
+        if digest is not None:
+            slot[position] = first.setdefault(digest, len(first))
+    owners = _first_positions(slot, len(first))
+    encoded = encoder.encode_safely([contents.values[position] for position in owners])
+    rejects = dict(contents.rejects)
+    for position, where in enumerate(slot.tolist()):
+        if where in encoded.rejects:
+            rejects[position] = encoded.rejects[where]
+    matrix = np.full((len(slot), encoder.dim), np.nan, dtype=np.float32)
+    matrix[slot >= 0] = encoded.vectors[slot[slot >= 0]]
+    return matrix, rejects
+
+
+def _first_positions(slot: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return for each slot the first position that has it."""
+    owners = np.full(count, -1, dtype=np.int64)
+    positions = np.flatnonzero(slot >= 0)[::-1]
+    owners[slot[positions]] = positions
+    return owners
+
+
+def encode_column(
+    column: pa.Array, encoder: Encoder, reader: Any = None
+) -> tuple[NDArray[np.float32], dict[int, Reject]]:
+    """Read and encode a column in one step; see `read_contents` and `encode_contents`."""
+    return encode_contents(read_contents(column, encoder.modality, reader), encoder)
+
+
+def image_reader(root: str, modality: str) -> Any:
+    """Return the reader of image cells below `root`, or None for texts."""
+    if modality == "text":
+        return None
+    from deepfeast.transforms.images import ImageReader
+
+    return ImageReader(root)
+
+
+def hash_array(hashes: Sequence[bytes | None]) -> pa.FixedSizeBinaryArray:
+    """Turn hashes into an Arrow array, null where there is no content."""
+    return pa.array(hashes, HASH_TYPE)
