@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from deepfeast.transforms.encoders.base import Encoder
+from deepfeast.transforms.encoders.compose import PooledEncoder, ReducedEncoder
 from deepfeast.transforms.errors import EncoderNotFound, SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -60,8 +61,14 @@ def get_encoder(
 
 
 def build_encoder(feature: DeepFeature) -> Encoder:
-    """Compose the encoder of a deep feature with what follows it."""
-    return get_encoder(feature.encoder, precision=feature.precision)
+    """Compose the encoder of a deep feature with what follows it.
+
+    Photos of one cell are pooled first (``feature.pool``), then ``feature.reduce`` is applied.
+    """
+    encoder = get_encoder(feature.encoder, precision=feature.precision)
+    if encoder.modality == "image":
+        encoder = PooledEncoder(encoder, feature.pool)
+    return ReducedEncoder(encoder, feature.reduce) if feature.reduce else encoder
 
 
 def _minilm(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
