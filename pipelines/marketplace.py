@@ -437,22 +437,13 @@ def write_sheet(market: Marketplace, path: Path, *, pictures: int = 24) -> None:
     """Save a picture of the first listings with their titles, for a person to look at."""
     from deepfeast.pipelines.marketplace_photos import contact_sheet
 
-    raw = pq.read_table(market.listings, columns=["title", "photo"]).slice(0, pictures)
-    damaged = set(
-        pq.read_table(market.truth, filters=[("photo_damaged", "=", True)])[
-            "listing_id"
-        ].to_pylist()
-    )
+    rows: dict[str, dict] = {}
+    for row in pq.read_table(market.listings).to_pylist():
+        rows.setdefault(row["listing_id"], row)
     tiles = []
-    for row in raw.to_pylist():
-        photo = row["photo"]
-        readable = photo is not None and Path(photo).stem.split("-")[0] not in damaged
-        tiles.append(
-            (
-                market.listings.parent.joinpath(photo).read_bytes() if readable else None,
-                row["title"],
-            )
-        )
+    for row in list(rows.values())[:pictures]:
+        data = market.listings.parent.joinpath(row["photo"]).read_bytes() if row["photo"] else None
+        tiles.append((data, row["title"]))
     contact_sheet(tiles).save(path)
 
 

@@ -327,7 +327,7 @@ def photo(item: Item, room: int, rng: np.random.Generator) -> bytes:
     canvas = furnished(ROOMS[room], size, rng)
     pen = Pen(
         canvas,
-        degrees=rng.normal(0, 2.0),
+        degrees=rng.normal(0, 1.5),
         scale=size * rng.uniform(0.66, 0.76),
         x=size * rng.uniform(0.46, 0.54),
         y=size * rng.uniform(0.87, 0.91),
@@ -431,7 +431,7 @@ def developed(image: Image.Image, rng: np.random.Generator) -> bytes:
 
 
 def contact_sheet(pictures: Iterable[tuple[bytes | None, str]], *, columns: int = 6) -> Image.Image:
-    """Lay pictures out with their titles, for a person to look at; grey where there is none."""
+    """Lay pictures out with their titles, for a person to look at; grey where none decodes."""
     from PIL import ImageFont
 
     tiles = list(pictures)
@@ -441,9 +441,9 @@ def contact_sheet(pictures: Iterable[tuple[bytes | None, str]], *, columns: int 
     draw = ImageDraw.Draw(sheet)
     for k, (data, words) in enumerate(tiles):
         x, y = 8 + k % columns * (SIZE + 8), 8 + k // columns * (SIZE + 30)
-        if data is None:
+        try:
+            sheet.paste(Image.open(io.BytesIO(data or b"")), (x, y))
+        except OSError:
             draw.rectangle((x, y, x + SIZE, y + SIZE), fill=(225, 225, 225))
-        else:
-            sheet.paste(Image.open(io.BytesIO(data)), (x, y))
         draw.text((x + 2, y + SIZE + 4), words[:32], fill=(40, 40, 40), font=font)
     return sheet
