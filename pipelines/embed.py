@@ -12,10 +12,11 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +24,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfeast.pipelines.publish import EmbeddingTable
-from deepfeast.pipelines.sources import EVENT_TIME, open_source, resolve
+from deepfeast.pipelines.sources import (
+    EVENT_TIME,
+    Source,
+    event_times,
+    open_source,
+    read_slice,
+    resolve,
+)
 from deepfeast.transforms.arrow import VECTOR_TYPE
-from deepfeast.transforms.contents import HASH_TYPE
+from deepfeast.transforms.contents import HASH_TYPE, image_reader, read_contents
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.errors import (
     DeepfeastError,
+    EncoderError,
     FingerprintMismatch,
     TooManyRejects,
 )
-from deepfeast.transforms.views import CREATED, DeepViewSpec, find_deep_view
+from deepfeast.transforms.fitted import state_path
+from deepfeast.transforms.views import CREATED, DeepFeature, DeepViewSpec, find_deep_view
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -42,6 +52,8 @@ if TYPE_CHECKING:
     from deepfeast.transforms.encoders import Encoder
 
 LIBRARIES = ("apache-beam", "deltalake", "feast", "numpy", "pyarrow", "torch")
+# More contents make a PCA or a vocabulary hardly better, and take the memory of the driver.
+FIT_ROWS = 20_000
 Progress = Callable[[str, int, int], None]
 
 
@@ -87,6 +99,7 @@ def embed(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    fit_until: datetime | None = None,
     rebuild: bool = False,
     allowed_rejects: float = 0.05,
     options: Sequence[str] = (),
@@ -103,6 +116,9 @@ def embed(
         Name of a deep feature view.
     since, until : datetime, optional
         Only rows with an event time in this window, `until` excluded; naive means UTC.
+    fit_until : datetime, optional
+        Encoders that are fitted (PCA, TF-IDF) see rows before this time alone, in their first
+        run; by default those before `until`. Set it to the end of your training period.
     rebuild : bool
         Encode all rows into a new version beside the old; needed after a change of encoder.
     allowed_rejects : float
@@ -138,7 +154,9 @@ def embed(
         delta = table.open()
         embedding = _Embedding(store, feature_view, spec, table, delta, run, rebuild)
         with table.held(run.run_id):
-            embedding.run_job(since, until, allowed_rejects, options, threads, progress or _silent)
+            embedding.run_job(
+                since, until, fit_until, allowed_rejects, options, threads, progress or _silent
+            )
     except BaseException:
         if fresh and table.open() is None:
             _forget(table)
@@ -179,11 +197,59 @@ class _Embedding:
     ):
         self.store, self.view, self.spec, self.table = store, view, spec, table
         self.delta, self.run, self.rebuild = delta, run, rebuild
+        self.fits: dict[str, dict[str, Any]] = {}
         self.encoders: dict[str, Encoder] = {f.name: build_encoder(f) for f in spec.features}
-        self.fingerprints = {name: encoder.fingerprint for name, encoder in self.encoders.items()}
+        self.fingerprints: dict[str, str] = {}
+        self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
         self.folder = table.scratch / "runs" / run.run_id
         self.current = table.commits(delta)[0].meta if delta else None
+
+    def settle_encoders(self, source: Source, until: int | None) -> None:
+        """Fit or restore what is fitted, so that each encoder has its fingerprint."""
+        for feature in self.spec.features:
+            encoder = self.encoders[feature.name]
+            if encoder.has_state:
+                if not self._restore(feature, encoder):
+                    self._fit(feature, encoder, source, until)
+            self.fingerprints[feature.name] = encoder.fingerprint
         self._check_fingerprints()
+
+    def _restore(self, feature: DeepFeature, encoder: Encoder) -> bool:
+        """Load what an earlier run fitted, unless it is to be rebuilt."""
+        held = (self.current or {}).get("fingerprints", {}).get(feature.name, "")
+        path = state_path(self.table.uri, held)
+        if self.rebuild or not path.is_file():
+            return False
+        try:
+            encoder.load_state(path)
+        except EncoderError as error:
+            raise self._mismatch(feature.name, str(error)) from error
+        self.states[feature.name] = str(path)
+        return True
+
+    def _fit(
+        self, feature: DeepFeature, encoder: Encoder, source: Source, until: int | None
+    ) -> None:
+        """Fit on the first contents of the source that are old enough."""
+        values = list(islice(_old_contents(source, feature, encoder, until), FIT_ROWS))
+        if not values:
+            raise EncoderError(
+                f"nothing to fit {feature.encoder!r} of {feature.name!r} on: column "
+                f"{feature.column!r} of source {source.name!r} is empty up to then."
+            )
+        encoder.fit(values)
+        path = self.folder / "fitted" / f"{encoder.fingerprint}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encoder.save_state(path)
+        self.states[feature.name] = str(path)
+        self.fits[feature.name] = {"rows": len(values), "until": until}
+
+    def _keep_fits(self) -> None:
+        """Freeze beside the table what this run fitted, before the commit that needs it."""
+        for path in (self.folder / "fitted").glob("*.safetensors"):
+            kept = state_path(self.table.uri, path.stem)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
 
     def _check_fingerprints(self) -> None:
         """Refuse to mix vectors of different encoders in one version of the table."""
@@ -193,18 +259,21 @@ class _Embedding:
         for name, fingerprint in self.fingerprints.items():
             if held.get(name) != fingerprint:
                 what = f"was encoded as {held[name][:12]}…" if name in held else "is new to it"
-                raise FingerprintMismatch(
-                    f"the table of view {self.table.view!r} cannot take feature {name!r}: "
-                    f"it {what}, "
-                    f"the declaration now gives {fingerprint[:12]}…. Either give the view a new "
-                    f"name, or write a new version beside the old: "
-                    f"deepfeast embed {self.table.view} --rebuild"
-                )
+                raise self._mismatch(name, f"it {what}, declared is {fingerprint[:12]}…")
+
+    def _mismatch(self, feature: str, why: str) -> FingerprintMismatch:
+        view = self.table.view
+        return FingerprintMismatch(
+            f"the table of view {view!r} cannot take feature {feature!r} as declared: {why}. "
+            f"Either give the view a new name, or write a new version beside the old: "
+            f"deepfeast embed {view} --rebuild"
+        )
 
     def run_job(
         self,
         since: datetime | None,
         until: datetime | None,
+        fit_until: datetime | None,
         allowed_rejects: float,
         options: Sequence[str],
         threads: int | None,
@@ -215,7 +284,7 @@ class _Embedding:
         from deepfeast.pipelines.plan import Planner
         from deepfeast.pipelines.stages import EncodeSlice, HashSlice, WriteRows
 
-        job = self._job(since, until, threads or local_threads(options))
+        job = self._job(since, until, fit_until, threads or local_threads(options))
         run, slices = self.run, job.source.slices
         self._make_folders(job)
         dims = {name: encoder.dim for name, encoder in self.encoders.items()}
@@ -268,12 +337,19 @@ class _Embedding:
         for spill in set(job.spills.values()):
             shutil.rmtree(spill, ignore_errors=True)
 
-    def _job(self, since: datetime | None, until: datetime | None, threads: int) -> Job:
+    def _job(
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        fit_until: datetime | None,
+        threads: int,
+    ) -> Job:
         from deepfeast.pipelines.stages import Job
 
         types = {key.name: _arrow_type(key) for key in self.view.entity_columns}
         types |= {feature.column: pa.string() for feature in self.spec.features}
         source = open_source(self.store, self.spec.source, types, self.folder / "source")
+        self.settle_encoders(source, _micros(fit_until or until))
         return Job(
             run_id=self.run.run_id,
             folder=self.folder,
@@ -285,7 +361,7 @@ class _Embedding:
                 name: str(self.table.scratch / "spill" / fingerprint[:16])
                 for name, fingerprint in self.fingerprints.items()
             },
-            states=dict.fromkeys(self.encoders),
+            states=self.states,
             threads=threads,
             since=_micros(since),
             until=_micros(until),
@@ -356,6 +432,7 @@ class _Embedding:
             "run_id", pa.array([run.run_id] * len(rejects), pa.string())
         )
         self.table.add_rejects(rejects.append_column(CREATED, stamp), run.run_id)
+        self._keep_fits()
         run.version = self.table.publish(
             job,
             self._schema(job),
@@ -382,10 +459,25 @@ class _Embedding:
             "created": created,
             "generation": generation + 1 if self.rebuild or not self.current else generation,
             "fingerprints": self.fingerprints,
+            "fits": {**(self.current or {}).get("fits", {}), **self.fits},
             "spec": self.spec.to_tag(),
             "counts": {name: getattr(run, name) for name in counts},
             "versions": {name: version(name) for name in LIBRARIES},
         }
+
+
+def _old_contents(
+    source: Source, feature: DeepFeature, encoder: Encoder, until: int | None
+) -> Iterator[Any]:
+    """Yield the contents of a column that are old enough, in the order of the source."""
+    reader = image_reader(feature.root or source.root, encoder.modality)
+    for part in source.slices:
+        for _, batch in read_slice(part, [source.timestamp, feature.column]):
+            times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())
+            values = read_contents(batch.column(1), encoder.modality, reader).values
+            for time_, value in zip(times.to_pylist(), values, strict=True):
+                if value is not None and (until is None or time_ < until):
+                    yield value
 
 
 def _counter(folder: Path, pattern: str) -> Callable[[], int]:

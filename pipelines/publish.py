@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
+from deepfeast.transforms.fitted import SCRATCH
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -76,7 +77,7 @@ class EmbeddingTable:
     @property
     def scratch(self) -> Path:
         """Where runs work and what was fitted is kept; Delta ignores names with an underscore."""
-        return self.path / "_deepfeast"
+        return self.path / SCRATCH
 
     @property
     def rejects(self) -> str:

@@ -130,28 +130,12 @@ def encode_contents(
            [nan, nan],
            [ 3.,  5.]], dtype=float32)
     """
-    first: dict[bytes, int] = {}
-    slot = np.full(len(contents.values), -1, dtype=np.int64)
-    for position, digest in enumerate(contents.hashes):
-        if digest is not None:
-            slot[position] = first.setdefault(digest, len(first))
-    owners = _first_positions(slot, len(first))
-    encoded = encoder.encode_safely([contents.values[position] for position in owners])
-    rejects = dict(contents.rejects)
-    for position, where in enumerate(slot.tolist()):
-        if where in encoded.rejects:
-            rejects[position] = encoded.rejects[where]
-    matrix = np.full((len(slot), encoder.dim), np.nan, dtype=np.float32)
-    matrix[slot >= 0] = encoded.vectors[slot[slot >= 0]]
-    return matrix, rejects
-
-
-def _first_positions(slot: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return for each slot the first position that has it."""
-    owners = np.full(count, -1, dtype=np.int64)
-    positions = np.flatnonzero(slot >= 0)[::-1]
-    owners[slot[positions]] = positions
-    return owners
+    present = [row for row, value in enumerate(contents.values) if value is not None]
+    encoded = encoder.encode_safely([contents.values[row] for row in present])
+    matrix = np.full((len(contents.values), encoder.dim), np.nan, dtype=np.float32)
+    matrix[present] = encoded.vectors
+    rejects = {present[position]: reject for position, reject in encoded.rejects.items()}
+    return matrix, contents.rejects | rejects
 
 
 def encode_column(

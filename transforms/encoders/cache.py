@@ -29,7 +29,9 @@ def loaded(feature: DeepFeature, threads: int | None = None, state: str | None =
     state : str, optional
         File with what was fitted, for an encoder that needs it.
     """
-    encoder = build_encoder(feature)
+    encoder = build_encoder(feature, threads)
+    if state:
+        encoder.load_state(state)
     with _lock:
         key = (encoder.fingerprint, threads)
         if key not in _encoders:

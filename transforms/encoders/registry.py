@@ -60,12 +60,12 @@ def get_encoder(
     return known[kind](where, options, precision, threads)
 
 
-def build_encoder(feature: DeepFeature) -> Encoder:
+def build_encoder(feature: DeepFeature, threads: int | None = None) -> Encoder:
     """Compose the encoder of a deep feature with what follows it.
 
     Photos of one cell are pooled first (``feature.pool``), then ``feature.reduce`` is applied.
     """
-    encoder = get_encoder(feature.encoder, precision=feature.precision)
+    encoder = get_encoder(feature.encoder, precision=feature.precision, threads=threads)
     if encoder.modality == "image":
         encoder = PooledEncoder(encoder, feature.pool)
     return ReducedEncoder(encoder, feature.reduce) if feature.reduce else encoder

@@ -1,0 +1,224 @@
+"""The ``deepfeast`` command.
+
+Each command is a thin skin over one function of the library. An error that deepfeast raises on
+purpose becomes one line and exit status 2.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from deepfeast.pipelines.embed import Run
+
+app = typer.Typer(
+    help="Deep features for the models you already have.\n\n"
+    "Declare them in a Feast repo, run `feast apply`, then `deepfeast embed`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Repo = Annotated[
+    Path, typer.Option("--repo", "-c", help="The Feast repo: the folder of feature_store.yaml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+View = Annotated[str, typer.Argument(help="Name of a deep feature view.")]
+
+
+def main() -> None:
+    """Run the command; what goes wrong on purpose becomes one line and exit status 2."""
+    _quiet()
+    try:
+        app()
+    except DeepfeastError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _quiet() -> None:
+    """Leave the terminal to the command: libraries only speak up about errors."""
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
+    warnings.filterwarnings("ignore")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def open_store(repo: Path) -> FeatureStore:
+    """Open the Feast repo in a folder.
+
+    Raises
+    ------
+    SourceNotFound
+        If there is no feature_store.yaml.
+    """
+    if not (repo / "feature_store.yaml").is_file():
+        raise SourceNotFound(
+            f"no Feast repo in {repo.resolve()}: it has no feature_store.yaml. "
+            f"Name its folder with --repo."
+        )
+    from feast import FeatureStore
+
+    store = FeatureStore(str(repo))
+    # Importing Beam installs a handler of its own.
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
+    for name in ("apache_beam", "root"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return store
+
+
+@app.command()
+def embed(
+    views: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads this at run time, on Python 3.10 too
+        typer.Argument(help="Deep feature views; all of them by default. Beam options after --."),
+    ] = None,
+    repo: Repo = Path(),
+    since: Annotated[
+        Optional[datetime],  # noqa: UP045
+        typer.Option(help="Only rows with an event time from here on (UTC)."),
+    ] = None,
+    until: Annotated[
+        Optional[datetime],  # noqa: UP045
+        typer.Option(help="Only rows with an event time before this (UTC)."),
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Write a new version of the table beside the old.")
+    ] = False,
+    allowed_rejects: Annotated[
+        float, typer.Option(min=0, max=1, help="Largest share of values that may be rejected.")
+    ] = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Run the embed job: raw table to embedding table, one commit a run.
+
+    Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
+    """
+    from deepfeast.pipelines.embed import embed as embed_view
+    from deepfeast.pipelines.progress import shown
+    from deepfeast.transforms.views import deep_spec
+
+    names, options = _split(views or [])
+    store = open_store(repo)
+    names = names or [view.name for view in store.list_feature_views() if deep_spec(view)]
+    if not names:
+        raise SourceNotFound(
+            f"the repo {repo} declares no deep feature view. Run feast apply first."
+        )
+    runs = []
+    for name in names:
+        with shown(name, quiet=as_json) as progress:
+            runs.append(
+                embed_view(
+                    store,
+                    name,
+                    since=since,
+                    until=until,
+                    rebuild=rebuild,
+                    allowed_rejects=allowed_rejects,
+                    options=options,
+                    progress=progress,
+                )
+            )
+        if not as_json:
+            print_run(runs[-1])
+    if as_json:
+        print(json.dumps([run.to_dict() for run in runs], indent=2))
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Tell view names from the Beam options that follow them."""
+    first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    return words[:first], words[first:]
+
+
+def print_run(run: Run) -> None:
+    """Say what a run did."""
+    if run.version is None:
+        print(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
+        return
+    print(
+        f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} contents "
+        f"encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} rejected; "
+        f"version {run.version}, {run.seconds:.1f} s"
+    )
+    for reason, found in run.reasons.items():
+        print(f"  {reason}: {found['count']:,}")
+        for example in found["examples"]:
+            print(f"      {example}")
+
+
+@app.command()
+def runs(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
+    """List the runs that were published, newest first.
+
+    Example: deepfeast runs listing_deep --repo feature_repo
+    """
+    table = _table(repo, view)
+    rows = [
+        {
+            "version": commit.version,
+            "time": commit.time.isoformat(timespec="seconds"),
+            "run": commit.meta["run_id"],
+            **commit.meta["counts"],
+        }
+        for commit in table.commits()
+    ]
+    _print_rows(rows, as_json)
+
+
+@app.command()
+def rejects(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
+    """Show the values that could not be encoded, and why.
+
+    Example: deepfeast rejects listing_deep --repo feature_repo
+    """
+    table = _table(repo, view)
+    table.must_exist()
+    found = table.read_rejects()
+    rows = [] if found is None else found.drop(["hash", "created_timestamp"]).to_pylist()
+    if not rows and not as_json:
+        print(f"{view}: no rejects")
+        return
+    _print_rows([{key: str(value) for key, value in row.items()} for row in rows], as_json)
+
+
+def _table(repo: Path, view: str) -> Any:
+    from deepfeast.pipelines.embed import embedding_table
+    from deepfeast.transforms.views import find_deep_view
+
+    store = open_store(repo)
+    return embedding_table(store, find_deep_view(store, view)[0])
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in rows[0] if rows else []:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
