@@ -1,0 +1,396 @@
+"""The Feast offline store: complete, ordered, point-in-time exact joins over files.
+
+One line of ``feature_store.yaml`` switches it on::
+
+    offline_store: {type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore}
+
+Feast finds ``DeepFeastOfflineStoreConfig`` by its name, beside the store.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
+from feast.data_source import DataSource
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.infra.offline_stores.file_source import FileLoggingDestination
+from feast.infra.offline_stores.offline_store import (
+    OfflineStore,
+    RetrievalJob,
+    RetrievalMetadata,
+)
+from feast.infra.offline_stores.offline_utils import (
+    get_pyarrow_schema_from_batch_source,
+    infer_event_timestamp_from_entity_df,
+)
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.repo_config import FeastConfigBaseModel
+from feast.saved_dataset import SavedDatasetStorage
+from feast.utils import _get_requested_feature_views_to_features_dict, compute_non_entity_date_range
+
+from deepfeast.transforms.errors import JoinError, SpecError
+from deepfeast.transforms.file_sources import open_source, write_source
+from deepfeast.transforms.history import PointInTimeJoin, ViewHistory
+from deepfeast.transforms.latest import latest_rows, rows_between
+from deepfeast.transforms.times import instant, utc_times
+
+STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
+
+
+class DeepFeastOfflineStoreConfig(FeastConfigBaseModel):
+    """What may stand under ``offline_store:`` in ``feature_store.yaml``."""
+
+    type: str = STORE
+    """Dotted path of the store."""
+
+    threads: int | None = None
+    """How many files or row groups are read at once; all cores by default."""
+
+    staging_location: str | None = None
+    """Folder or URI for ``to_remote_storage``."""
+
+
+class DeepFeastRetrievalJob(RetrievalJob):
+    """A retrieval that runs when its result is asked for.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Returns the Arrow table, each column in one chunk.
+    point_in_time : callable, optional
+        Returns the join itself, for callers that want matrices.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[], pa.Table],
+        config: RepoConfig,
+        *,
+        point_in_time: Callable[[], PointInTimeJoin] | None = None,
+        full_feature_names: bool = False,
+        on_demand_feature_views: Sequence[OnDemandFeatureView] = (),
+        metadata: RetrievalMetadata | None = None,
+    ):
+        self._evaluate = evaluate
+        self._config = config
+        self.point_in_time = point_in_time
+        self._full_feature_names = full_feature_names
+        self._on_demand_feature_views = list(on_demand_feature_views)
+        self._metadata = metadata
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        return self._evaluate()
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return self._evaluate().to_pandas()
+
+    @property
+    def full_feature_names(self) -> bool:
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        return self._on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        return self._metadata
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Write the result to the storage of a saved dataset."""
+        source = _file_source(storage.to_data_source())
+        write_source(self._config, source, self.to_arrow(), overwrite=allow_overwrite)
+
+    def supports_remote_storage_export(self) -> bool:
+        return self._config.offline_store.staging_location is not None
+
+    def to_remote_storage(self) -> list[str]:
+        """Write the result as Parquet under the staging location; return the paths."""
+        folder = self._config.offline_store.staging_location
+        if folder is None:
+            raise SpecError(
+                "to_remote_storage needs a place: set offline_store.staging_location in "
+                "feature_store.yaml to a folder or URI."
+            )
+        path = f"{folder.rstrip('/')}/{uuid.uuid4().hex}/part-00000.parquet"
+        write_source(self._config, FileSource(path=path), self.to_arrow())
+        return [FileSource.get_uri_for_file_path(self._config.repo_path, path)]
+
+
+class DeepFeastOfflineStore(OfflineStore):
+    """Every label row once, in its order, with what was known as of its time.
+
+    Reads Parquet and Delta ``FileSource``; see ``docs/offline_store.md``.
+    """
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str | None,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        **kwargs: Any,
+    ) -> RetrievalJob:
+        """Join features to entity rows; without rows, to the entities of a time range."""
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        by_view, _ = _get_requested_feature_views_to_features_dict(
+            feature_refs, feature_views, on_demand
+        )
+        if entity_df is None:
+            span = compute_non_entity_date_range(feature_views, start_date, end_date)
+            entity_df = _entities_between(config, list(by_view), *span)
+        labels, timestamp = entity_rows(entity_df)
+
+        def point_in_time() -> PointInTimeJoin:
+            histories = [
+                _history(config, view, features, full_feature_names)
+                for view, features in by_view.items()
+            ]
+            return PointInTimeJoin(labels, timestamp, histories, filter_by_created_timestamp)
+
+        times = labels.column(timestamp).to_pandas()
+        return DeepFeastRetrievalJob(
+            lambda: point_in_time().table(),
+            config,
+            point_in_time=None if on_demand else point_in_time,
+            full_feature_names=full_feature_names,
+            on_demand_feature_views=on_demand,
+            metadata=RetrievalMetadata(
+                features=feature_refs,
+                keys=[name for name in labels.column_names if name != timestamp],
+                min_event_timestamp=times.min().to_pydatetime() if len(times) else None,
+                max_event_timestamp=times.max().to_pydatetime() if len(times) else None,
+            ),
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+    ) -> RetrievalJob:
+        """Return each entity's latest row whose event time lies in the range, ends included."""
+
+        def evaluate() -> pa.Table:
+            return _pull(
+                config,
+                data_source,
+                join_key_columns,
+                feature_name_columns,
+                timestamp_field,
+                created_timestamp_column,
+                start_date,
+                end_date,
+                latest=True,
+            )
+
+        return DeepFeastRetrievalJob(evaluate, config)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        """Return every row whose event time lies in the range, ends included."""
+
+        def evaluate() -> pa.Table:
+            return _pull(
+                config,
+                data_source,
+                join_key_columns,
+                feature_name_columns,
+                timestamp_field,
+                created_timestamp_column,
+                start_date,
+                end_date,
+                latest=False,
+            )
+
+        return DeepFeastRetrievalJob(evaluate, config)
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: FeatureView,
+        table: pa.Table,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Append rows to the source of a feature view."""
+        source = _file_source(feature_view.batch_source)
+        _, names = get_pyarrow_schema_from_batch_source(config, source)
+        if table.column_names != names:
+            raise ValueError(
+                f"the table for view {feature_view.name!r} has columns "
+                f"{', '.join(table.column_names)}; its source has, in this order, "
+                f"{', '.join(names)}."
+            )
+        write_source(config, source, table, append=True)
+        if progress:
+            progress(table.num_rows)
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: pa.Table | Path,
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,
+    ) -> None:
+        """Add logged features to their destination, as further Parquet files."""
+        import pyarrow.dataset as ds
+
+        from deepfeast.transforms.file_sources import locate
+
+        destination = logging_config.destination
+        assert isinstance(destination, FileLoggingDestination)
+        filesystem, path = locate(config, _file_source(destination.to_data_source()))
+        rows = ds.dataset(str(data)) if isinstance(data, Path) else data
+        ds.write_dataset(
+            rows,
+            path,
+            format="parquet",
+            filesystem=filesystem,
+            basename_template=f"{uuid.uuid4().hex}-{{i}}.parquet",
+            partitioning=destination.partition_by,
+            partitioning_flavor="hive" if destination.partition_by else None,
+            existing_data_behavior="overwrite_or_ignore",
+        )
+
+
+def entity_rows(entity_df: Any) -> tuple[pa.Table, str]:
+    """Turn an entity DataFrame into Arrow, its times in UTC, and say which column they are in.
+
+    Raises
+    ------
+    JoinError
+        If it is no DataFrame, or its times cannot be read.
+    """
+    if not isinstance(entity_df, pd.DataFrame):
+        kind = "a SQL query" if isinstance(entity_df, str) else f"a {type(entity_df).__name__}"
+        raise JoinError(
+            f"entity_df is {kind}: this store reads files and runs no SQL. Pass a pandas "
+            f"DataFrame with the entity keys and event_timestamp."
+        )
+    timestamp = infer_event_timestamp_from_entity_df(
+        {str(name): kind for name, kind in entity_df.dtypes.items()}
+    )
+    frame = entity_df.assign(**{timestamp: utc_times(entity_df[timestamp], timestamp)})
+    return pa.Table.from_pandas(frame, preserve_index=False), timestamp
+
+
+def _file_source(source: DataSource | None) -> FileSource:
+    if not isinstance(source, FileSource):
+        raise SpecError(
+            f"{type(source).__name__} is no source for DeepFeastOfflineStore, which reads files: "
+            f"use a FileSource (Parquet or Delta)."
+        )
+    return source
+
+
+def _history(
+    config: RepoConfig, view: FeatureView, features: list[str], full_names: bool
+) -> ViewHistory:
+    """Translate a Feast view, its mappings and its alias into columns of its table."""
+    source = _file_source(view.batch_source)
+    to_source = {feature: column for column, feature in source.field_mapping.items()}
+    key_map = view.projection.join_key_map
+    keys = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
+    prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
+    return ViewHistory(
+        view=view.name,
+        table=open_source(config, source, view),
+        join_keys={key_map.get(key, key): to_source.get(key, key) for key in keys},
+        timestamp=to_source.get(source.timestamp_field, source.timestamp_field),
+        created=to_source.get(source.created_timestamp_column, source.created_timestamp_column)
+        or None,
+        features={f"{prefix}{name}": to_source.get(name, name) for name in features},
+        ttl=view.ttl,
+    )
+
+
+def _pull(
+    config: RepoConfig,
+    data_source: DataSource,
+    keys: list[str],
+    features: list[str],
+    timestamp: str,
+    created: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    latest: bool,
+) -> pa.Table:
+    """Read the rows of a range of event time, or the latest of each entity."""
+    table = open_source(config, _file_source(data_source))
+    columns = list(dict.fromkeys([*keys, *features, timestamp, *([created] if created else [])]))
+    if not features:
+        columns = table.schema.names
+    table.require([*columns, *keys])
+    first = instant(start) if start else None
+    last = instant(end) if end else None
+    if latest:
+        rows = latest_rows(table, keys, timestamp, created or None, first, last)
+    else:
+        rows = rows_between(table, timestamp, first, last)
+    found = table.take(rows, columns)
+    if latest and not keys:
+        # Feast materializes a view without entities under this key.
+        found = found.append_column(
+            DUMMY_ENTITY_ID, pa.array([DUMMY_ENTITY_VAL] * len(found), pa.string())
+        )
+    return found
+
+
+def _entities_between(
+    config: RepoConfig, views: list[FeatureView], start: datetime, end: datetime
+) -> pd.DataFrame:
+    """Return the entities that have a feature row in the range, each as of its end."""
+    frames = []
+    for view in views:
+        history = _history(config, view, [], full_names=False)
+        rows = rows_between(history.table, history.timestamp, instant(start), instant(end))
+        keys = history.table.take(rows, list(dict.fromkeys(history.join_keys.values())))
+        frame = pd.DataFrame(
+            {label: keys.column(source).to_pandas() for label, source in history.join_keys.items()}
+        )
+        if history.join_keys:
+            frames.append(frame.dropna().drop_duplicates())
+    if len({tuple(sorted(frame.columns)) for frame in frames}) > 1:
+        raise JoinError(
+            "without entity rows, all views must have the same join keys: which listing belongs to "
+            "which host is not known here. Pass entity_df."
+        )
+    entities = pd.concat(frames).drop_duplicates() if frames else pd.DataFrame(index=[0])
+    return entities.assign(event_timestamp=pd.Timestamp(end)).reset_index(drop=True)

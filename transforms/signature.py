@@ -1,0 +1,149 @@
+"""What a model was trained on, small enough to save beside it.
+
+A signature lists the columns in order and, for every vector, the fingerprint of the encoder
+that computed it. A service whose signature differs must not feed the model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from deepfeast.transforms.columns import ServiceColumn, service_columns
+from deepfeast.transforms.errors import SignatureMismatch
+from deepfeast.transforms.file_sources import source_uri
+from deepfeast.transforms.views import deep_spec
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+VERSION = 1
+COMMIT_KEY = "deepfeast"
+
+
+def signature(
+    store: FeatureStore, service: Any, *, full_feature_names: bool = False
+) -> dict[str, Any]:
+    """Describe what a service serves now.
+
+    Returns
+    -------
+    dict
+        ``version``, ``service``, ``columns`` (names in order) and ``fingerprints``
+        (``view:feature`` to sha256; None where the view was never embedded).
+    """
+    columns = service_columns(store, service, full_feature_names=full_feature_names)
+    name = service if isinstance(service, str) else getattr(service, "name", None)
+    return signature_of(store, columns, service=name)
+
+
+def signature_of(
+    store: FeatureStore, columns: Sequence[ServiceColumn], *, service: str | None = None
+) -> dict[str, Any]:
+    """Describe columns that are already at hand."""
+    return {
+        "version": VERSION,
+        "service": service,
+        "columns": [name for column in columns for name in column.columns],
+        "fingerprints": _fingerprints(store, columns),
+    }
+
+
+def table_fingerprints(path: str, storage_options: dict[str, str] | None = None) -> dict[str, str]:
+    """Read feature -> fingerprint from an embedding table's newest commit that says so.
+
+    Empty where there is no table, or none of its commits carries deepfeast's metadata.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    if "://" not in path and not Path(path).exists():
+        return {}
+    try:
+        history = DeltaTable(path, storage_options=storage_options).history()
+    except TableNotFoundError:
+        return {}
+    for commit in history:
+        if commit.get(COMMIT_KEY):
+            return dict(json.loads(commit[COMMIT_KEY]).get("fingerprints", {}))
+    return {}
+
+
+def _fingerprints(store: FeatureStore, columns: Sequence[ServiceColumn]) -> dict[str, str | None]:
+    known: dict[str, dict[str, str]] = {}
+    found: dict[str, str | None] = {}
+    views = {view.name: view for view in store.list_feature_views()}
+    for column in columns:
+        view = views.get(column.registered)
+        spec = deep_spec(view)
+        if view is None or spec is None:
+            continue
+        if column.registered not in known:
+            known[column.registered] = table_fingerprints(
+                source_uri(store.config, cast(Any, view.batch_source))
+            )
+        found[column.reference] = known[column.registered].get(column.feature)
+    return found
+
+
+def save_signature(signature: dict[str, Any], path: str | Path) -> None:
+    """Write a signature as JSON, to lie beside the model."""
+    Path(path).write_text(json.dumps(signature, indent=1) + "\n", encoding="utf-8")
+
+
+def load_signature(path: str | Path) -> dict[str, Any]:
+    """Read what `save_signature` wrote."""
+    found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return found
+
+
+def check_signature(trained: dict[str, Any], served: dict[str, Any]) -> None:
+    """Refuse to serve a model what it was not trained on.
+
+    Raises
+    ------
+    SignatureMismatch
+        It names the first difference: a column, or an encoder.
+    """
+    if trained.get("version") != served.get("version"):
+        raise SignatureMismatch(
+            f"the model's signature has version {trained.get('version')}, this deepfeast writes "
+            f"version {served.get('version')}. Train and save it again."
+        )
+    _check_columns(trained["columns"], served["columns"])
+    for feature, fingerprint in trained["fingerprints"].items():
+        now = served["fingerprints"].get(feature)
+        if now != fingerprint:
+            raise SignatureMismatch(
+                f"{feature} was computed by encoder {_short(fingerprint)} when the model was "
+                f"trained and by {_short(now)} now: equal columns, other numbers. Train again, or "
+                f"serve the view that holds the old vectors."
+            )
+
+
+def _check_columns(trained: list[str], served: list[str]) -> None:
+    if trained == served:
+        return
+    lost = [name for name in trained if name not in served]
+    new = [name for name in served if name not in trained]
+    if lost or new:
+        told = [
+            f"{what}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''} ({len(names)})"
+            for what, names in (("missing now", lost), ("new", new))
+            if names
+        ]
+        raise SignatureMismatch(
+            f"the model was trained on {len(trained)} columns, {len(served)} are served; "
+            f"{'; '.join(told)}. Serve the feature service it was trained on, or train again."
+        )
+    position = next(at for at, name in enumerate(trained) if name != served[at])
+    raise SignatureMismatch(
+        f"the columns are in another order: at position {position} the model expects "
+        f"{trained[position]!r}, {served[position]!r} is served. Restore the order of the service."
+    )
+
+
+def _short(fingerprint: str | None) -> str:
+    return f"{fingerprint[:12]}…" if fingerprint else "none (never embedded)"
