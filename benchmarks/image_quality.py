@@ -1,0 +1,284 @@
+"""How good are the features of ``image-tiny``, on photos and pictures it never learnt from?
+
+Category of a listing from its photo_a by a logistic probe, five folds grouped by room,
+against the teacher, handcrafted histograms and the untrained network. A quarter of the
+rooms was kept out of the distillation: `accuracy` counts only their photos, and
+`accuracy_seen` all photos. Then two kinds of pictures kept out of the distillation: drawn
+landscapes (attributes by ridge regression), and, where scikit-image is installed, small crops
+of its photographs (which photograph is it?).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parent.parent
+Features = Callable[[list[Image.Image]], np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, help="other weights of image-tiny to judge")
+    parser.add_argument("--full", action="store_true", help="more pictures, more repeats")
+    parser.add_argument("--write-kept-out", type=Path, metavar="FILE", help="list those photos")
+    arguments = parser.parse_args()
+    shared = Path(os.environ.get("DEEPFEAST_SHARED", ROOT.parent / "shared"))
+    if not (shared / "data/listings/listings.csv").is_file():
+        sys.exit(f"no shared listings at {shared}: set DEEPFEAST_SHARED to their folder")
+    rows = pd.read_csv(shared / "data/listings/listings.csv")
+    if arguments.write_kept_out:
+        kept = rows[kept_out(rows["room"])]
+        names = pd.concat([kept["photo_a"], kept["photo_b"]]).dropna().map(lambda p: Path(p).name)
+        arguments.write_kept_out.write_text("\n".join(names) + "\n")
+        return
+    began = time.perf_counter()
+    networks = encoders(shared / "models/mobilenet_v2", arguments.weights)
+    repeats, size = (10, 1500) if arguments.full else (3, 500)
+    listings = judge_listings(rows, shared / "data/listings", networks, repeats)
+    networks.pop("handcrafted")
+    figures = {
+        "landscapes_r2": judge_landscapes(networks, size),
+        "skimage_crops": judge_crops(networks, size),
+        **listings.pop("figures"),
+    }
+    for name, scores in {"listings": listings, **figures}.items():
+        print(f"{name:16}", scores)
+    result = {"benchmark": "image_quality", "ratios": {}, "agree": True, **listings}
+    result["figures"] = figures | {"seconds": round(time.perf_counter() - began)}
+    result["versions"] = {n: version(n) for n in ("torch", "transformers", "scikit-learn")}
+    result["versions"]["python"] = platform.python_version()
+    print("RESULT " + json.dumps(result))
+
+
+def kept_out(rooms: pd.Series) -> np.ndarray:
+    """Mark the rooms whose photos the distillation never saw: by hash, about a quarter."""
+    digests = (hashlib.sha256(str(room).encode()).hexdigest() for room in rooms)
+    return np.array([int(digest, 16) % 4 == 0 for digest in digests])
+
+
+def encoders(teacher: Path, weights: Path | None) -> dict[str, Features]:
+    """Name each way to turn pictures into features."""
+    from deepfeast.transforms.encoders import tiny
+
+    student = tiny.network() if weights else tiny.trained_network()
+    if weights:
+        from safetensors.torch import load_file
+
+        student.load_state_dict({k: v.float() for k, v in load_file(str(weights)).items()})
+    spread = (tiny.MEAN[0], tiny.STD[0])
+    return {
+        "image_tiny": _network(student.eval(), tiny.RESIZE, tiny.SIZE, *spread),
+        "untrained": _network(tiny.untrained_network(), tiny.RESIZE, tiny.SIZE, *spread),
+        "teacher": _network(_mobilenet(teacher), 256, 224, 0.5, 0.5),
+        "handcrafted": handcrafted,
+    }
+
+
+def judge_listings(
+    rows: pd.DataFrame, folder: Path, networks: dict[str, Features], repeats: int
+) -> dict:
+    """Probe the category; and how much of the teacher's activations the student's explain."""
+    rows = rows[rows["photo_a"].notna()].reset_index(drop=True)
+    photos = [Image.open(folder / path).convert("RGB") for path in rows["photo_a"]]
+    unseen, features = kept_out(rows["room"]), {n: f(photos) for n, f in networks.items()}
+    hits = {
+        name: _hits(values, rows["category"].to_numpy(), rows["room"].to_numpy(), repeats)
+        for name, values in features.items()
+    }
+    scores = {name: round(float(hit.mean()), 3) for name, hit in hits.items()}
+    scores["accuracy_seen"] = scores.pop("image_tiny")
+    on_unseen = {name: round(float(hit[unseen].mean()), 3) for name, hit in hits.items()}
+    scores["accuracy"] = on_unseen["image_tiny"]
+    explained = _explained(features["image_tiny"], features["teacher"], ~unseen, unseen)
+    untrained = _explained(features["untrained"], features["teacher"], ~unseen, unseen)
+    scores["figures"] = {
+        "kept_out_rows": int(unseen.sum()),
+        "kept_out_accuracy": on_unseen,
+        "teacher_explained": {"image_tiny": explained, "untrained": untrained},
+    }
+    return scores
+
+
+def judge_landscapes(networks: dict[str, Features], size: int) -> dict[str, float]:
+    """Mean R² of four drawn attributes, by ridge regression on half of the pictures."""
+    rng = np.random.default_rng(7)
+    pictures, truth = zip(*(landscape(rng) for _ in range(size)), strict=True)
+    return {n: _ridge(f(list(pictures)), np.array(truth)) for n, f in networks.items()}
+
+
+def judge_crops(networks: dict[str, Features], size: int) -> dict[str, float] | None:
+    """Accuracy of naming the photograph that a small crop, recoloured, was taken from."""
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        return None
+    names = "astronaut brick camera cell chelsea coffee coins grass gravel hubble_deep_field"
+    names += " ihc moon page retina rocket"
+    # Read as files: nothing of the package needs to run.
+    files = {file.stem: file for file in (Path(package.origin).parent / "data").iterdir()}
+    photos = [Image.open(files[name]).convert("RGB") for name in names.split()]
+    rng = np.random.default_rng(8)
+    labels = rng.integers(0, len(photos), size * 2)
+    crops = [_small_crop(rng, photos[label]) for label in labels]
+    return {n: _probe_half(f(crops), labels) for n, f in networks.items()}
+
+
+def landscape(rng: np.random.Generator) -> tuple[Image.Image, list[float]]:
+    """Draw hills, trees and a sun; give trees, roughness, warmth of light and sun height."""
+    trees, rough, warmth, height = rng.integers(0, 12), *rng.random(3)
+    light = np.array([120 + 120 * warmth, 150 + 30 * warmth, 220 - 140 * warmth])
+    ramp = np.linspace(1, 0.6, 256)[:, None, None] * light * np.ones((1, 256, 1))
+    canvas = Image.fromarray(np.clip(ramp, 0, 255).astype(np.uint8))
+    pen, x = ImageDraw.Draw(canvas), np.arange(-8, 265, 4)
+    sun = (rng.uniform(20, 236), 20 + 110 * (1 - height))
+    pen.ellipse((sun[0] - 14, sun[1] - 14, sun[0] + 14, sun[1] + 14), fill=(255, 245, 200))
+    for depth in range(3):
+        steps = rng.normal(0, 1 + 9 * rough, x.size)
+        ridge = 120 + depth * 40 + np.cumsum(steps) * 0.5 + 15 * np.sin(x / rng.uniform(20, 80))
+        green = tuple(int(v) for v in np.array([60, 95, 50]) * (0.6 + 0.3 * depth) + 15 * warmth)
+        pen.polygon([(-8, 264), *zip(x, ridge, strict=True), (264, 264)], fill=green)
+    for _ in range(trees):
+        left, foot, tall = rng.uniform(5, 250), rng.uniform(170, 250), rng.uniform(25, 60)
+        pen.rectangle((left - 2, foot - tall / 2, left + 2, foot), fill=(70, 45, 30))
+        crown = [(left - tall / 3, foot - tall / 3), (left + tall / 3, foot - tall / 3)]
+        pen.polygon([*crown, (left, foot - tall)], fill=(25, int(rng.integers(60, 110)), 35))
+    return canvas, [float(trees), rough, warmth, height]
+
+
+def handcrafted(pictures: list[Image.Image]) -> np.ndarray:
+    """Colour histogram (4 x 4 x 4 bins) and histograms of gradients (8 x 8 cells, 9 angles)."""
+    return np.stack([_histograms(picture) for picture in pictures])
+
+
+def _histograms(picture: Image.Image) -> np.ndarray:
+    pixels = np.asarray(picture.convert("RGB").resize((128, 128), Image.BILINEAR), np.float32)
+    codes = (pixels // 64).astype(int) @ np.array([16, 4, 1])
+    colours = np.bincount(codes.ravel(), minlength=64) / codes.size
+    dy, dx = np.gradient(pixels.mean(2))
+    angle = (np.arctan2(dy, dx) % np.pi / np.pi * 9).astype(int).clip(0, 8)
+    y, x = np.mgrid[:128, :128] // 16
+    cells = np.bincount(((y * 8 + x) * 9 + angle).ravel(), np.hypot(dx, dy).ravel(), 576)
+    cells = cells.reshape(64, 9)
+    cells /= np.linalg.norm(cells, axis=1, keepdims=True) + 1e-3
+    return np.concatenate([np.sqrt(colours), cells.ravel()])
+
+
+def _network(network, resize: int, crop: int, mean: float, std: float) -> Features:
+    import torch
+
+    network = network.to(memory_format=torch.channels_last)
+
+    def features(pictures: list[Image.Image]) -> np.ndarray:
+        made = []
+        for start in range(0, len(pictures), 32):
+            pixels = np.stack([_square(p, resize, crop) for p in pictures[start : start + 32]])
+            scaled = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
+            with torch.inference_mode():
+                made.append(network(scaled).numpy())
+        return np.concatenate(made)
+
+    return features
+
+
+def _mobilenet(folder: Path):
+    from torch import nn
+    from transformers import MobileNetV2Model
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = MobileNetV2Model.from_pretrained(folder)
+
+        def forward(self, pixels):
+            return self.model(pixels).pooler_output
+
+    return Pooled().eval()
+
+
+def _square(picture: Image.Image, resize: int, crop: int) -> np.ndarray:
+    """Resize the shortest side, keep the centre square."""
+    scale = resize / min(picture.size)
+    wide, tall = (max(crop, round(side * scale)) for side in picture.size)
+    small = picture.resize((wide, tall), Image.BILINEAR)
+    left, top = (wide - crop) // 2, (tall - crop) // 2
+    return np.asarray(small.crop((left, top, left + crop, top + crop)))
+
+
+def _small_crop(rng: np.random.Generator, photo: Image.Image) -> Image.Image:
+    side = min(photo.size) * rng.uniform(0.2, 0.45)
+    left, top = (rng.uniform(0, edge - side) for edge in photo.size)
+    crop = photo.resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
+    # Colours are changed, lest their mean alone gives the photograph away.
+    mix = np.eye(3) * 0.3 + rng.dirichlet(np.ones(3), 3).T * 0.7
+    pixels = np.asarray(crop, np.float32) @ mix
+    return Image.fromarray(np.clip(pixels * rng.uniform(0.6, 1.3), 0, 255).astype(np.uint8))
+
+
+def _probe():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=300))
+
+
+def _hits(values: np.ndarray, target: np.ndarray, groups: np.ndarray, repeats: int) -> np.ndarray:
+    """Share of repeats in which each row was named rightly by a probe of the other folds."""
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
+    hits = [
+        cross_val_predict(
+            _probe(),
+            values,
+            target,
+            groups=groups,
+            cv=StratifiedGroupKFold(5, shuffle=True, random_state=seed),
+        )
+        == target
+        for seed in range(repeats)
+    ]
+    return np.mean(hits, axis=0)
+
+
+def _probe_half(values: np.ndarray, labels: np.ndarray) -> float:
+    half = len(labels) // 2
+    probe = _probe().fit(values[:half], labels[:half])
+    return round(float(probe.score(values[half:], labels[half:])), 3)
+
+
+def _ridge(values: np.ndarray, truth: np.ndarray) -> float:
+    half = np.arange(len(values)) < len(values) // 2
+    return _explained(values, truth, half, ~half)
+
+
+def _explained(values: np.ndarray, truth: np.ndarray, fit: np.ndarray, test: np.ndarray) -> float:
+    """R² on the rows `test`, mean over columns weighted by variance."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.metrics import r2_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    spread = truth[fit].std(0) > 1e-6
+    aims = StandardScaler().fit(truth[fit][:, spread])
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
+    model.fit(values[fit], aims.transform(truth[fit][:, spread]))
+    guess = model.predict(values[test])
+    aim = aims.transform(truth[test][:, spread])
+    return round(float(r2_score(aim, guess, multioutput="variance_weighted")), 3)
+
+
+if __name__ == "__main__":
+    main()
