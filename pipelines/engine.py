@@ -1,0 +1,231 @@
+"""The Feast compute engine plugin: ``feast materialize`` runs as a Beam job.
+
+One line of ``feature_store.yaml`` brings it in::
+
+    batch_engine: {type: deepfeast.pipelines.engine.BeamEngine, runner: FnApiRunner}
+
+Deep feature views are embedded first; then the latest rows of every view are written in parallel,
+and only where they are newer. Feast keeps the watermark, as with its own engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from feast.infra.common.materialization_job import MaterializationJob, MaterializationJobStatus
+from feast.infra.compute_engines.base import ComputeEngine
+from feast.repo_config import FeastConfigBaseModel
+
+from deepfeast.pipelines.latest import Columns, Reading, Span, open_files
+from deepfeast.transforms.errors import SpecError
+from deepfeast.transforms.views import deep_spec
+
+if TYPE_CHECKING:
+    from feast import FeatureView
+    from feast.infra.common.materialization_job import MaterializationTask
+    from feast.infra.registry.base_registry import BaseRegistry
+
+log = logging.getLogger(__name__)
+
+
+class BeamEngineConfig(FeastConfigBaseModel):
+    """What may stand under ``batch_engine:``."""
+
+    type: Literal["deepfeast.pipelines.engine.BeamEngine"] = "deepfeast.pipelines.engine.BeamEngine"
+    runner: str = "FnApiRunner"
+    """A Beam runner by name."""
+    options: list[str] = []
+    """Beam options as on a command line, e.g. ``["--flink_master=host:8081"]``."""
+    batch_rows: int = 2000
+    """Rows of one write to the online store."""
+    staging: str | None = None
+    """Folder that driver and workers share; needed by remote runners for sources not in files."""
+    embed: bool = True
+    """Run the embed job of a deep feature view before it is written."""
+
+
+@dataclass
+class BeamJob(MaterializationJob):
+    """A materialization that has ended well; one that has not raises instead."""
+
+    task: MaterializationTask
+    counts: dict[str, int]
+
+    def status(self) -> MaterializationJobStatus:
+        return MaterializationJobStatus.SUCCEEDED
+
+    def error(self) -> BaseException | None:
+        return None
+
+    def should_be_retried(self) -> bool:
+        return False
+
+    def job_id(self) -> str:
+        return f"{self.task.feature_view.name}-{self.task.start_time}-{self.task.end_time}"
+
+    def url(self) -> str | None:
+        return None
+
+
+class BeamEngine(ComputeEngine):
+    """Materializes feature views through Beam.
+
+    Parameters
+    ----------
+    runner : str
+        ``FnApiRunner`` (this machine), ``FlinkRunner``, ``SparkRunner``, ``DataflowRunner``, or
+        ``PortableRunner``.
+    options : sequence of str
+        Beam options.
+    batch_rows : int
+        Rows of one write to the online store.
+    staging : str, optional
+        Folder that driver and workers share.
+    embed : bool
+        Embed deep feature views first.
+
+    Raises
+    ------
+    SpecError
+        If the runner is one that loses data.
+    """
+
+    def __init__(
+        self,
+        *,
+        runner: str = "FnApiRunner",
+        options: Sequence[str] = (),
+        batch_rows: int = 2000,
+        staging: str | None = None,
+        embed: bool = True,
+        **feast: Any,
+    ):
+        feast.pop("type", None)
+        super().__init__(**feast)
+        self.runner = beam_runner(runner)
+        self.options = list(options)
+        self.batch_rows, self.staging, self.embed = batch_rows, staging, embed
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare nothing: a job brings all it needs."""
+
+    def teardown_infra(self, *args: Any, **kwargs: Any) -> None:
+        """Remove nothing: a job leaves nothing behind."""
+
+    def _materialize_one(
+        self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any
+    ) -> MaterializationJob:
+        view = task.feature_view
+        if needs_feast(view):
+            return self._with_feast(registry, task, **kwargs)
+        if self.embed and deep_spec(view):
+            self._embed(view)
+        counts = self._write(view, task) if view.online else {}
+        log.info("materialized %s: %s", view.name, counts)
+        return BeamJob(task, counts)
+
+    def _with_feast(
+        self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any
+    ) -> MaterializationJob:
+        from feast.infra.compute_engines.local.compute import LocalComputeEngine
+
+        local = LocalComputeEngine(
+            backend="pandas",
+            repo_config=self.repo_config,
+            offline_store=self.offline_store,
+            online_store=self.online_store,
+        )
+        return local._materialize_one(registry, task, **kwargs)
+
+    def _embed(self, view: FeatureView) -> None:
+        from feast import FeatureStore
+
+        from deepfeast.pipelines.embed import embed
+
+        embed(FeatureStore(config=self.repo_config), view.name)
+
+    def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        from deepfeast.pipelines.materialize import run
+
+        deep = deep_spec(view) is not None
+        span = Span(task.start_time, task.end_time, news=deep)
+        with tempfile.TemporaryDirectory(dir=self.staging, prefix="deepfeast-") as folder:
+            reading = self._open(view, span, Path(folder))
+            return run(
+                reading,
+                span,
+                self.repo_config,
+                view,
+                runner=self.runner,
+                options=PipelineOptions(self.options),
+                batch_rows=self.batch_rows,
+            )
+
+    def _open(self, view: FeatureView, span: Span, folder: Path) -> Reading:
+        """Cut a view's source into row groups; one that is not in files is brought there."""
+        import pyarrow.dataset as ds
+        import pyarrow.parquet as pq
+        from feast import FileSource
+
+        source, columns = view.batch_source, Columns.of(view)
+        where = f"the source of view {view.name!r}"
+        if isinstance(source, FileSource):
+            return Reading.of_dataset(open_files(source, self.repo_config), columns, where)
+        table = self.offline_store.pull_latest_from_table_or_query(
+            config=self.repo_config,
+            data_source=source,
+            join_key_columns=list(columns.keys.values()),
+            feature_name_columns=list(columns.features.values()),
+            timestamp_field=columns.time,
+            created_timestamp_column=columns.created or None,
+            start_date=span.start.astimezone(timezone.utc),
+            end_date=span.end.astimezone(timezone.utc),
+        ).to_arrow()
+        pq.write_table(table, folder / "latest.parquet", row_group_size=10 * self.batch_rows)
+        return Reading.of_dataset(ds.dataset(folder / "latest.parquet"), columns, where)
+
+
+def needs_feast(view: FeatureView) -> bool:
+    """Tell whether a view is more than rows of a source, so that Feast's engine must compute it.
+
+    Batch and stream views with a transformation or aggregations, views built on other views,
+    views that are validated, and views that are materialized offline.
+    """
+    return bool(
+        getattr(view, "feature_transformation", None)
+        or getattr(view, "aggregations", None)
+        or getattr(view, "source_views", None)
+        or getattr(view, "enable_validation", False)
+        or getattr(view, "offline", False)
+    )
+
+
+def beam_runner(name: str) -> str:
+    """Check the name of a Beam runner.
+
+    Raises
+    ------
+    SpecError
+        If it is Dask's.
+
+    Examples
+    --------
+    >>> beam_runner("DirectRunner")
+    'FnApiRunner'
+    """
+    if "dask" in name.lower():
+        raise SpecError(
+            f"runner {name!r}: Beam's Dask runner loses rows without saying so (outputs of "
+            f"one step are mixed, some never arrive). Use FnApiRunner, FlinkRunner, SparkRunner or "
+            f"DataflowRunner."
+        )
+    # Left to itself, DirectRunner downloads a binary, and can wait for it for ever.
+    return "FnApiRunner" if name in ("DirectRunner", "direct") else name

@@ -1,0 +1,263 @@
+"""The latest row of every key in a span of event time, found without reading a feature.
+
+A source is cut into row groups. Only keys and times are scanned, by DuckDB, which spills to disk;
+what comes out are places (row group, rows), so that every row group is read once, by whichever
+worker writes it.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from deepfeast.transforms.errors import ColumnNotFound, SourceError, SourceNotFound
+
+if TYPE_CHECKING:
+    from feast import FeatureView, RepoConfig
+    from feast.infra.offline_stores.file_source import FileSource
+    from numpy.typing import NDArray
+
+INSTANT = pa.timestamp("us", tz="UTC")
+KEY_BATCH = 65_536
+MEMORY_LIMIT = "1GB"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How a view's columns are called in its source.
+
+    Attributes
+    ----------
+    keys, features : dict of str to str
+        From the view's name of a column to the source's.
+    time, created : str
+        Columns of the source; `created` is empty where it has none.
+    """
+
+    keys: dict[str, str]
+    features: dict[str, str]
+    time: str
+    created: str
+
+    @classmethod
+    def of(cls, view: FeatureView) -> Columns:
+        """Undo the field mapping of a view's source."""
+        from feast.feature_view import DUMMY_ENTITY_ID
+
+        source = view.batch_source
+        back = {mapped: raw for raw, mapped in (source.field_mapping or {}).items()}
+        keys = [c.name for c in view.entity_columns if c.name != DUMMY_ENTITY_ID]
+        return cls(
+            keys={name: back.get(name, name) for name in keys},
+            features={f.name: back.get(f.name, f.name) for f in view.features},
+            time=source.timestamp_field,
+            created=source.created_timestamp_column or "",
+        )
+
+    @property
+    def all(self) -> list[str]:
+        """Every column that is read, once."""
+        named = [*self.keys.values(), *self.features.values(), self.time, self.created]
+        return list(dict.fromkeys(name for name in named if name))
+
+
+@dataclass(frozen=True)
+class Span:
+    """From one event time to another, both included.
+
+    Attributes
+    ----------
+    start, end : datetime
+        Timezone-aware.
+    news : bool
+        Rows created since `start` count as well, however old their event: what was embedded
+        again must reach the online store, though its event times are those of before.
+    """
+
+    start: datetime
+    end: datetime
+    news: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A source, cut into row groups; pickles to references, not to rows.
+
+    Attributes
+    ----------
+    groups : tuple of Fragment
+        One row group each.
+    schema : Schema
+        Of the source, partition columns included.
+    columns : Columns
+    """
+
+    groups: tuple[ds.Fragment, ...]
+    schema: pa.Schema
+    columns: Columns
+
+    @classmethod
+    def of_dataset(cls, dataset: ds.Dataset, columns: Columns, where: str) -> Reading:
+        """Cut a dataset into row groups.
+
+        Raises
+        ------
+        ColumnNotFound
+            If the source lacks a column that the view declares.
+        """
+        for name in columns.all:
+            if name not in dataset.schema.names:
+                raise ColumnNotFound.of(name, where, dataset.schema.names)
+        groups = [g for file in dataset.get_fragments() for g in file.split_by_row_group()]
+        return cls(tuple(groups), dataset.schema, columns)
+
+    def scan(self, group: int, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Read some columns of a row group, in order, `rows` rows at a time."""
+        return self.groups[group].to_batches(
+            schema=self.schema,
+            columns=list(names),
+            batch_size=rows,
+            batch_readahead=1,
+            fragment_readahead=1,
+        )
+
+
+def open_files(source: FileSource, config: RepoConfig) -> ds.Dataset:
+    """Open a Parquet or Delta FileSource; relative paths are relative to the repo.
+
+    Raises
+    ------
+    SourceNotFound
+        If nothing lies at its path.
+    """
+    from feast.data_format import DeltaFormat
+
+    uri = source.get_uri_for_file_path(config.repo_path, source.path).removeprefix("file://")
+    filesystem, path = source.create_filesystem_and_path(uri, source.s3_endpoint_override)
+    if isinstance(source.file_format, DeltaFormat):
+        return _open_delta(uri, source)
+    if filesystem is None and "://" in path:
+        filesystem, path = pa.fs.FileSystem.from_uri(path)
+    paths: Any = path
+    if filesystem is None:
+        paths = sorted(glob.glob(path)) if any(mark in path for mark in "*?[") else path
+        if not paths or (paths == path and not Path(path).exists()):
+            raise SourceNotFound(f"the source {source.name!r} points to {uri}, where nothing is.")
+    return ds.dataset(paths, format="parquet", filesystem=filesystem, partitioning="hive")
+
+
+def _open_delta(uri: str, source: FileSource) -> ds.Dataset:
+    from deltalake import DeltaTable
+
+    options = {"AWS_ENDPOINT_URL": source.s3_endpoint_override or ""}
+    options = options if source.s3_endpoint_override else {}
+    if not DeltaTable.is_deltatable(uri, storage_options=options):
+        raise SourceNotFound(
+            f"the source {source.name!r} points to {uri}, which is no Delta table (yet)."
+        )
+    return DeltaTable(uri, storage_options=options).to_pyarrow_dataset()
+
+
+def to_instants(column: pa.Array, name: str) -> pa.Array:
+    """Bring times to UTC microseconds; a time without a zone is UTC.
+
+    Raises
+    ------
+    SourceError
+        If the column holds no times.
+    """
+    kind = column.type
+    if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None):
+        return column.cast(pa.timestamp("us"), safe=False).cast(INSTANT)
+    if pa.types.is_timestamp(kind):
+        return column.cast(INSTANT, safe=False)
+    raise SourceError(f"the column {name!r} holds {kind}; expected timestamps or dates.")
+
+
+def find_latest(
+    reading: Reading, span: Span, part: int = 0, parts: int = 1
+) -> dict[int, NDArray[np.int64]]:
+    """Find the latest row of each key in a span.
+
+    Parameters
+    ----------
+    reading : Reading
+    span : Span
+    part, parts : int
+        Only the keys whose hash falls into this part.
+
+    Returns
+    -------
+    dict of int to ndarray of int64
+        Per row group, the rows to read, ascending. Rows without a key are left out; ties in
+        event time go to the later created time, then to the later row of the source.
+    """
+    import duckdb
+
+    keys = [f"k{number}" for number in range(len(reading.columns.keys))]
+    partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
+    known = "".join(f" AND {key} IS NOT NULL" for key in keys)
+    mine = f" AND hash({', '.join(keys)}) % {parts} = {part}" if keys and parts > 1 else ""
+    when = "time BETWEEN $start AND $end"
+    if span.news:
+        when = "time <= $end AND (time >= $start OR created >= $start)"
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
+        connection.register("rows", _places(reading))
+        found = connection.execute(
+            f"""SELECT place, list(row ORDER BY row) FROM (
+                    SELECT place, row FROM rows WHERE {when}{known}{mine}
+                    QUALIFY row_number() OVER (
+                        {partition} ORDER BY time DESC, created DESC, place DESC, row DESC) = 1)
+                GROUP BY place ORDER BY place""",
+            {"start": _micros(span.start), "end": _micros(span.end)},
+        ).to_arrow_table()
+    rows = found.column(1).combine_chunks()
+    return {
+        place: rows[number].values.to_numpy()
+        for number, place in enumerate(found.column(0).to_pylist())
+    }
+
+
+def _places(reading: Reading) -> pa.RecordBatchReader:
+    """Stream keys and times, and where each row lies."""
+    columns = reading.columns
+    names = [*columns.keys.values(), columns.time, *([columns.created] if columns.created else [])]
+    key_fields = [
+        pa.field(f"k{number}", reading.schema.field(name).type)
+        for number, name in enumerate(columns.keys.values())
+    ]
+    numbers = [pa.field(name, pa.int64()) for name in ("time", "created", "place", "row")]
+    schema = pa.schema([*key_fields, *numbers])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for place in range(len(reading.groups)):
+            first = 0
+            for batch in reading.scan(place, list(dict.fromkeys(names)), KEY_BATCH):
+                count = len(batch)
+                time = to_instants(batch.column(columns.time), columns.time).cast(pa.int64())
+                created = pa.array(np.zeros(count, np.int64))
+                if columns.created:
+                    made = to_instants(batch.column(columns.created), columns.created)
+                    created = made.cast(pa.int64()).fill_null(0)
+                keys = [batch.column(name) for name in columns.keys.values()]
+                where = [
+                    pa.array(np.full(count, place)),
+                    pa.array(np.arange(first, first + count)),
+                ]
+                yield pa.RecordBatch.from_arrays([*keys, time, created, *where], schema=schema)
+                first += count
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _micros(time: datetime) -> int:
+    aware = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return pa.scalar(aware, INSTANT).cast(pa.int64()).as_py()

@@ -1,0 +1,276 @@
+"""Feature values as an online store keeps them: the bytes of one Feast ``Value`` each.
+
+Feast builds a ``Value`` from a Python list, one float at a time. The bytes of a vector are a
+short prefix and then the floats as they lie in memory, so whole columns are turned into bytes,
+and back, without touching a float. Types that are rare online go through Feast's own conversion,
+so every type Feast knows is accepted, and every byte equals what Feast would write.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.value_type import ValueType
+    from numpy.typing import NDArray
+
+# Field numbers of ``Value``: part of Feast's wire format, so they never change.
+_DOUBLE, _FLOAT, _DOUBLE_LIST, _FLOAT_LIST = 5, 6, 15, 16
+_WIDE, _NARROW, _BLOCK = 1, 5, 2  # protobuf wire types: 8 bytes, 4 bytes, length-prefixed
+_NUMBERS = {"FLOAT": ("<f", _FLOAT, _NARROW), "DOUBLE": ("<d", _DOUBLE, _WIDE)}
+_LISTS = {
+    "FLOAT_LIST": (np.dtype("<f4"), _FLOAT_LIST),
+    "DOUBLE_LIST": (np.dtype("<f8"), _DOUBLE_LIST),
+}
+_FIELDS = {
+    "INT32": "int32_val",
+    "INT64": "int64_val",
+    "STRING": "string_val",
+    "BYTES": "bytes_val",
+    "BOOL": "bool_val",
+}
+_ARROW = {
+    "INT32": pa.int32(),
+    "INT64": pa.int64(),
+    "FLOAT": pa.float32(),
+    "DOUBLE": pa.float64(),
+    "STRING": pa.string(),
+    "BYTES": pa.binary(),
+    "BOOL": pa.bool_(),
+}
+
+
+def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list[bytes]:
+    """Turn a column into the bytes of one ``Value`` a row.
+
+    Parameters
+    ----------
+    column : Array of length n_rows
+    value_type : feast.ValueType
+        Type of the feature, e.g. ``field.dtype.to_value_type()``.
+
+    Returns
+    -------
+    list of bytes, of length n_rows
+        Empty where the value is null, and where a float is NaN, as Feast has it.
+
+    Examples
+    --------
+    >>> from feast import ValueType
+    >>> to_values(pa.array([1.0, None], pa.float32()), ValueType.FLOAT)
+    [b'5\\x00\\x00\\x80?', b'']
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks else pa.array([], column.type)
+    name = value_type.name
+    if name in _LISTS and _is_list(column.type):
+        return _lists(column, *_LISTS[name])
+    if name in _ARROW:
+        try:
+            return _scalars(column.cast(_ARROW[name]), name)
+        except pa.ArrowInvalid:
+            pass  # such as an int feature in a float column with NaN: Feast has rules for it
+    return _through_feast(column, value_type)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _lists(column: pa.Array, dtype: np.dtype, field: int) -> list[bytes]:
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths) * dtype.itemsize
+    present = column.drop_null() if column.null_count else column
+    raw = present.flatten().to_numpy(zero_copy_only=False).astype(dtype, copy=False).tobytes()
+    starts = (ends - lengths * dtype.itemsize).tolist()
+    values = [
+        _list_prefix(field, end - start) + raw[start:end]
+        for start, end in zip(starts, ends.tolist(), strict=True)
+    ]
+    if present is not column:
+        for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)).tolist():
+            values[row] = b""
+    return values
+
+
+@functools.lru_cache(maxsize=1024)
+def _list_prefix(field: int, size: int) -> bytes:
+    """Return all that stands before the `size` bytes of numbers of a list."""
+    inner = bytes([1 << 3 | _BLOCK]) + _varint(size) if size else b""
+    return _varint(field << 3 | _BLOCK) + _varint(len(inner) + size) + inner
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _scalars(column: pa.Array, name: str) -> list[bytes]:
+    numbers = column.to_pylist()
+    if name in _NUMBERS:
+        code, field, wire = _NUMBERS[name]
+        pack = struct.Struct(f"<B{code[1]}").pack
+        tag = field << 3 | wire
+        return [
+            b"" if number is None or number != number else pack(tag, number) for number in numbers
+        ]
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    field_name = _FIELDS[name]
+    return [
+        b"" if number is None else Value(**{field_name: number}).SerializeToString()
+        for number in numbers
+    ]
+
+
+def _through_feast(column: pa.Array, value_type: ValueType) -> list[bytes]:
+    from feast.type_map import python_values_to_proto_values
+
+    rows = list(column.to_numpy(zero_copy_only=False))
+    return [v.SerializeToString() for v in python_values_to_proto_values(rows, value_type)]
+
+
+def to_vectors(
+    values: Sequence[bytes | None],
+    dim: int,
+    value_type: ValueType,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Turn values of an array feature into a matrix, NaN where there is none.
+
+    Parameters
+    ----------
+    values : sequence of bytes or None, of length n_rows
+    dim : int
+        Length of a vector.
+    value_type : feast.ValueType
+        ``FLOAT_LIST`` or ``DOUBLE_LIST``.
+    out : ndarray of shape (n_rows, dim), optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, dim), float32
+
+    Raises
+    ------
+    ValueError
+        If a vector has another length; it names the row.
+    """
+    dtype, field = _LISTS[value_type.name]
+    start = len(_list_prefix(field, dtype.itemsize * dim))
+    size = start + dtype.itemsize * dim
+    matrix = np.empty((len(values), dim), np.float32) if out is None else out
+    for row, value in enumerate(values):
+        if not value:
+            matrix[row] = np.nan
+        elif len(value) == size:
+            matrix[row] = np.frombuffer(value, dtype, dim, start)
+        else:
+            found = len(python_value(value) or ())
+            raise ValueError(f"the vector in row {row} has {found} numbers, expected {dim}")
+    return matrix
+
+
+def to_scalars(values: Sequence[bytes | None], value_type: ValueType) -> list[Any]:
+    """Turn values into Python values, None where there is none."""
+    if value_type.name in _NUMBERS:
+        unpack = struct.Struct(_NUMBERS[value_type.name][0]).unpack_from
+        return [unpack(value, 1)[0] if value else None for value in values]
+    if value_type.name in _FIELDS:
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        field, read = _FIELDS[value_type.name], Value.FromString
+        return [getattr(read(value), field) if value else None for value in values]
+    return [python_value(value) for value in values]
+
+
+def python_value(value: bytes | None) -> Any:
+    """Read one value of any type as Feast would show it."""
+    from feast.protos.feast.types.Value_pb2 import Value
+    from feast.type_map import feast_value_type_to_python_type
+
+    return feast_value_type_to_python_type(Value.FromString(value)) if value else None
+
+
+class EntityKeys:
+    """Writes the keys of one view, as bytes for stores that index by them, or as protos.
+
+    Parameters
+    ----------
+    join_keys : dict of str to feast.ValueType
+        Name and type of each join key.
+    version : int
+        ``entity_key_serialization_version`` of the repo.
+    """
+
+    def __init__(self, join_keys: dict[str, ValueType], version: int = 3):
+        self.join_keys = join_keys
+        self.version = version
+        names = sorted(join_keys)
+        self._order = [list(join_keys).index(name) for name in names]
+        encoded = [name.encode() for name in names]
+        self._head = struct.pack("<I", len(names)) + b"".join(
+            struct.pack("<II", 2, len(name)) + name for name in encoded
+        )
+        # Written here only where the format is known to be the same; else Feast writes it.
+        simple = {"STRING", "INT64"}
+        self._simple = version == 3 and {t.name for t in join_keys.values()} <= simple
+
+    def to_bytes(self, key: tuple[Any, ...]) -> bytes:
+        """Serialize one key: the values of the join keys, in their order.
+
+        The bytes are those of Feast's ``serialize_entity_key``.
+        """
+        if not self._simple:
+            from feast.infra.key_encoding_utils import serialize_entity_key
+
+            return serialize_entity_key(self.to_proto(key), self.version)
+        parts = [self._head]
+        for position in self._order:
+            value = key[position]
+            if isinstance(value, str):
+                raw = value.encode()
+                parts.append(struct.pack("<II", 2, len(raw)) + raw)
+            else:
+                parts.append(struct.pack("<IIq", 4, 8, value))
+        return b"".join(parts)
+
+    def to_proto(self, key: tuple[Any, ...]) -> EntityKey:
+        """Build one key as the proto that every Feast online store accepts."""
+        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+        from feast.type_map import python_values_to_proto_values
+
+        values = [
+            python_values_to_proto_values([value], kind)[0]
+            for value, kind in zip(key, self.join_keys.values(), strict=True)
+        ]
+        return EntityKey(join_keys=list(self.join_keys), entity_values=values)
+
+    def clean(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Give each value of a key the type its join key declares."""
+        return tuple(
+            _KEY_TYPES.get(kind.name, _same)(value)
+            for value, kind in zip(key, self.join_keys.values(), strict=True)
+        )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_KEY_TYPES: dict[str, Any] = {"STRING": str, "INT32": int, "INT64": int}
