@@ -220,5 +220,30 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     Console().print(table)
 
 
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to work in.")] = Path("demo"),
+    listings: Annotated[int, typer.Option(min=200, help="How many listings to generate.")] = 2400,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 7,
+    folder: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--folder", help="Real rows instead: a folder with listings.csv and its photos."
+        ),
+    ] = None,
+    images: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Encoder of the photos, e.g. hf:/a/folder. With --folder only."),
+    ] = None,
+) -> None:
+    """Run the whole job on a generated marketplace, or on real listings.
+
+    Example: deepfeast demo --folder ../shared/data/listings
+    """
+    from deepfeast.pipelines.demo import run_demo
+
+    run_demo(out, listings, seed, folder, images)
+
+
 if __name__ == "__main__":
     main()

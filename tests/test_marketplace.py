@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+
 from deepfeast.pipelines.marketplace import (
     Marketplace,
     invent,
@@ -17,7 +19,6 @@ from deepfeast.pipelines.marketplace import (
     write_marketplace,
 )
 from deepfeast.pipelines.marketplace_texts import BRANDS
-from PIL import Image
 
 LISTINGS = 300
 
