@@ -208,9 +208,8 @@ class _Embedding:
         """Fit or restore what is fitted, so that each encoder has its fingerprint."""
         for feature in self.spec.features:
             encoder = self.encoders[feature.name]
-            if encoder.has_state:
-                if not self._restore(feature, encoder):
-                    self._fit(feature, encoder, source, until)
+            if encoder.has_state and not self._restore(feature, encoder):
+                self._fit(feature, encoder, source, until)
             self.fingerprints[feature.name] = encoder.fingerprint
         self._check_fingerprints()
 

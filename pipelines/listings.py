@@ -79,8 +79,8 @@ def write_listings(folder: Path, repo: Path) -> Listings:
     photos = [_photo(folder, path) for path in frame["photo_a"]]
     if not any(photos):
         raise SourceNotFound(
-            f"none of the photos that {csv} names is below {folder.resolve()}. Put the photo folder "
-            f"beside the CSV."
+            f"none of the photos that {csv} names is below {folder.resolve()}. Put the "
+            f"photo folder beside the CSV."
         )
     data = repo / "data"
     data.mkdir(parents=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +48,95 @@ def make_store(tmp_path):
         return store
 
     return make
+
+
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+
+
+class Shirts:
+    """A Feast repo about shirts: a raw table of titles, and a deep view over it.
+
+    Parameters
+    ----------
+    folder : Path
+    features : mapping of str to str
+        Column by name of the deep feature; all of them count the letters of words.
+    """
+
+    def __init__(self, folder: Path, features: dict[str, str] | None = None, **source: Any):
+        from feast import Entity, FeatureStore, FileSource, ValueType
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        (folder / "feature_store.yaml").write_text(
+            "project: shirts\nregistry: registry.db\nprovider: local\n"
+            "online_store: {type: sqlite, path: online.db}\n"
+            "entity_key_serialization_version: 3\n"
+        )
+        self.store = FeatureStore(str(folder))
+        self.entity = Entity(name="shirt", join_keys=["id"], value_type=ValueType.STRING)
+        self.features = features or {"vec": "title"}
+        source = {"path": "raw.parquet", "timestamp_field": "event_timestamp", **source}
+        self.source = FileSource(name="raw", **source)
+        self.declare(WORDS)
+
+    def declare(self, encoder: str, **options: Any) -> None:
+        """Apply the deep view with an encoder."""
+        from deepfeast.transforms import DeepFeature, deep_feature_view
+
+        view = deep_feature_view(
+            name="deep",
+            entities=[self.entity],
+            source=self.source,
+            features=[
+                DeepFeature(name, column=column, encoder=encoder, **options)
+                for name, column in self.features.items()
+            ],
+        )
+        self.store.apply([self.entity, self.source, view])
+
+    def write(self, rows: list[dict[str, Any]], name: str = "raw.parquet", **options: Any) -> None:
+        """Write raw rows; the event time is 1 January 2024 unless a row has one."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        first = datetime(2024, 1, 1, tzinfo=timezone.utc)
+        rows = [{"event_timestamp": first, **row} for row in rows]
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows), path, **options)
+
+    def embed(self, **options: Any) -> Any:
+        """Run the embed job."""
+        from deepfeast.pipelines.embed import embed
+
+        return embed(self.store, "deep", **options)
+
+    @property
+    def table(self) -> Path:
+        """Folder of the embedding table."""
+        return self.folder / "data" / "embeddings" / "deep"
+
+    def vectors(self, feature: str = "vec") -> dict[str, list[float] | None]:
+        """Return the latest vector of each shirt."""
+        rows = self.rows()
+        rows.sort(key=lambda row: (row["event_timestamp"], row["created_timestamp"]))
+        return {row["id"]: row[feature] for row in rows}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return all rows of the embedding table."""
+        from deltalake import DeltaTable
+
+        return DeltaTable(str(self.table)).to_pyarrow_table().to_pylist()
+
+
+@pytest.fixture
+def shirts(tmp_path: Path) -> Shirts:
+    """A repo about shirts, without a raw table yet."""
+    return Shirts(tmp_path / "shirts")
+
+
+@pytest.fixture(scope="session", name="Shirts")
+def shirts_class() -> type[Shirts]:
+    """To build a repo about shirts of another kind."""
+    return Shirts

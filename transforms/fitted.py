@@ -53,6 +53,7 @@ def fitted_encoder(feature: DeepFeature, table: str | Path, fingerprint: str) ->
     if encoder.fingerprint != fingerprint:
         raise EncoderError(
             f"the declared encoder of {feature.name!r} has fingerprint "
-            f"{encoder.fingerprint[:12]}…, its table {fingerprint[:12]}…. Embed again with --rebuild, or declare the old one."
+            f"{encoder.fingerprint[:12]}…, its table {fingerprint[:12]}…. "
+            f"Embed again with --rebuild, or declare the old one."
         )
     return encoder

@@ -1,0 +1,67 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfeast.transforms.arrow import (
+    VECTOR_TYPE,
+    flat_names,
+    matrix_to_vectors,
+    vectors_to_matrix,
+)
+
+
+def test_rows_without_a_vector_are_nan():
+    column = pa.array([None, [1, 2], None, [3, 4]], VECTOR_TYPE)
+    matrix = vectors_to_matrix(column)
+    assert matrix[[1, 3]].tolist() == [[1, 2], [3, 4]]
+    assert np.isnan(matrix[[0, 2]]).all()
+
+
+def test_a_full_column_is_not_copied():
+    column = pa.array([[1, 2], [3, 4]], VECTOR_TYPE)
+    address = column.values.buffers()[1].address
+    assert vectors_to_matrix(column).ctypes.data == address
+
+
+def test_a_slice_of_a_column_is_read_from_its_start():
+    column = pa.array([[1, 2], None, [3, 4], [5, 6]], VECTOR_TYPE)
+    assert vectors_to_matrix(column.slice(2)).tolist() == [[3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+def test_chunks_become_one_matrix(chunks):
+    column = pa.chunked_array([pa.array([[1.0, 2.0]], VECTOR_TYPE)] * chunks, type=VECTOR_TYPE)
+    assert vectors_to_matrix(column, dim=2).tolist() == [[1, 2]] * chunks
+
+
+def test_a_column_of_nulls_has_the_stated_length():
+    assert vectors_to_matrix(pa.nulls(2, VECTOR_TYPE), dim=3).shape == (2, 3)
+
+
+def test_vectors_of_different_length_are_refused_by_row():
+    column = pa.array([[1, 2], None, [3]], VECTOR_TYPE)
+    with pytest.raises(ValueError, match="row 2 has 1 numbers, expected 2"):
+        vectors_to_matrix(column)
+
+
+def test_fixed_size_lists_are_read_too():
+    column = pa.array([[1, 2], None], pa.list_(pa.float32(), 2))
+    assert vectors_to_matrix(column)[0].tolist() == [1, 2]
+
+
+@given(st.lists(st.booleans(), max_size=12), st.integers(1, 4))
+def test_there_and_back_again(valid, dim):
+    valid = np.array(valid, dtype=bool)
+    matrix = np.arange(len(valid) * dim, dtype=np.float32).reshape(-1, dim)
+    expected = np.where(valid[:, None], matrix, np.nan)
+    column = matrix_to_vectors(matrix, valid)
+    assert column.null_count == (~valid).sum()
+    np.testing.assert_array_equal(vectors_to_matrix(column, dim), expected)
+
+
+def test_flat_names_sort_as_they_count():
+    names = flat_names("vec", 1200)
+    assert names[7] == "vec_0007"
+    assert names == sorted(names)

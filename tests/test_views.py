@@ -1,0 +1,80 @@
+from datetime import timedelta
+
+import pytest
+from feast import Entity, FeatureStore, FileSource, ValueType
+
+from deepfeast.transforms import DeepFeature, deep_feature_view
+from deepfeast.transforms.errors import EncoderNotFound, FeatureNotFound, SpecError
+from deepfeast.transforms.views import DeepViewSpec, deep_spec, find_deep_view
+
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=3"
+shirt = Entity(name="shirt", join_keys=["id"], value_type=ValueType.STRING)
+raw = FileSource(name="raw", path="raw.parquet", timestamp_field="event_timestamp")
+
+
+def view(*features, source=raw):
+    return deep_feature_view(
+        name="deep", entities=[shirt], source=source, features=features, ttl=timedelta(days=1)
+    )
+
+
+def test_a_declaration_becomes_a_plain_view_with_its_vectors_length():
+    field = view(DeepFeature("vec", column="title", encoder=WORDS)).schema[0]
+    assert (field.name, field.vector_length) == ("vec", 3)
+
+
+def test_the_registry_gives_back_an_equal_spec(tmp_path):
+    (tmp_path / "feature_store.yaml").write_text(
+        "project: shirts\nregistry: registry.db\nprovider: local\n"
+        "online_store: {type: sqlite, path: online.db}\nentity_key_serialization_version: 3\n"
+    )
+    store = FeatureStore(str(tmp_path))
+    declared = view(
+        DeepFeature("vec", column="title", encoder=WORDS, reduce="l2"),
+        DeepFeature("photo", column="photo", encoder=WORDS, root="/photos", pool="max"),
+    )
+    store.apply([shirt, raw, declared])
+    found, spec = find_deep_view(FeatureStore(str(tmp_path)), "deep")
+    assert spec == deep_spec(declared)
+    assert spec.feature("photo").pool == "max"
+    assert found.batch_source.path == "data/embeddings/deep"
+    with pytest.raises(FeatureNotFound, match="Did you mean 'deep'"):
+        find_deep_view(store, "depp")
+
+
+def test_equal_specs_are_written_alike():
+    spec = DeepViewSpec("deep", "raw", (DeepFeature("vec", "title", WORDS),))
+    assert DeepViewSpec.from_tag(spec.to_tag()) == spec
+    assert DeepViewSpec.from_tag(spec.to_tag()).to_tag() == spec.to_tag()
+
+
+def test_an_ordinary_view_has_no_spec():
+    assert deep_spec(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"name": "my-vec"}, "letters, digits and underscores"),
+        ({"precision": "quick"}, "'fast', 'exact'"),
+        ({"pool": "median"}, "'mean', 'max'"),
+    ],
+)
+def test_a_feature_that_contradicts_itself_is_refused(wrong, message):
+    with pytest.raises(SpecError, match=message):
+        DeepFeature(**{"name": "vec", "column": "title", "encoder": WORDS, **wrong})
+
+
+def test_a_view_needs_features_of_different_names_and_an_event_time():
+    vec = DeepFeature("vec", column="title", encoder=WORDS)
+    with pytest.raises(SpecError, match="no features"):
+        view()
+    with pytest.raises(SpecError, match="two features of view 'deep' are called vec"):
+        view(vec, vec)
+    with pytest.raises(SpecError, match="timestamp_field"):
+        view(vec, source=FileSource(name="raw", path="raw.parquet"))
+
+
+def test_an_unknown_encoder_is_refused_where_it_is_declared():
+    with pytest.raises(EncoderNotFound, match="minilm"):
+        view(DeepFeature("vec", column="title", encoder="minilmm"))
