@@ -16,7 +16,8 @@
     │   ├── TooManyRejects        a run rejected more than its allowed share
     │   └── RunInProgress         another run holds the view
     ├── SignatureMismatch         training and serving disagree
-    └── JoinError                 labels that cannot be joined
+    ├── JoinError                 labels that cannot be joined
+    └── LiftError                 a question about lift that has no answer
 
 A message says what was given, what was expected, and what to do. The command line
 prints it as one line and exits with status 2.
@@ -105,6 +106,10 @@ class SignatureMismatch(DeepfeastError):
 
 class JoinError(DeepfeastError):
     """Labels or entity rows that cannot be joined with features."""
+
+
+class LiftError(DeepfeastError):
+    """A question about lift that the labels or the model cannot answer."""
 
 
 class Reject(Exception):

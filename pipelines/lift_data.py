@@ -1,0 +1,274 @@
+"""What a comparison stands on: which rows, which target, which columns, which splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from deepfeast.transforms.errors import ColumnNotFound, LiftError
+from deepfeast.transforms.probe import is_classification, shuffled_folds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEWEST_ROWS = 30
+METRICS = {"regression": "r2", "binary": "roc_auc", "multiclass": "accuracy"}
+Split = tuple["NDArray[np.intp]", "NDArray[np.intp]"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question about one table, checked and ready to be split.
+
+    Attributes
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The rows that have a target, numbered from 0.
+    y : ndarray of shape (n_rows,)
+        The target; class codes for a classification.
+    task : {"regression", "binary", "multiclass"}
+    metric : str
+        A scikit-learn scorer; higher is better.
+    handcrafted : list of str
+        Columns that the model has today.
+    deep : dict of str to list of str
+        Flat columns of each deep feature.
+    classes : list
+        What the class codes stand for; empty for a regression.
+    groups, times : ndarray of shape (n_rows,), optional
+    texts : DataFrame of shape (n_rows, n_texts)
+        Raw texts, one column each; no model sees them but the cheap rival.
+    notes : list of str
+        What was decided or left out on the way, for the reader of the report.
+    """
+
+    frame: pd.DataFrame
+    y: NDArray[Any]
+    target: str
+    task: str
+    metric: str
+    handcrafted: list[str]
+    deep: dict[str, list[str]]
+    classes: list[Any] = field(default_factory=list)
+    groups: NDArray[np.intp] | None = None
+    times: NDArray[Any] | None = None
+    texts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def has_vector(self) -> dict[str, NDArray[np.bool_]]:
+        """Of each deep feature, the rows that have a vector."""
+        return {
+            name: self.frame[cols].notna().all(axis=1).to_numpy()
+            for name, cols in self.deep.items()
+        }
+
+    def take(self, rows: NDArray[np.intp]) -> Problem:
+        """Keep some rows."""
+        return replace(
+            self,
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+            y=self.y[rows],
+            texts=self.texts.iloc[rows].reset_index(drop=True),
+            groups=None if self.groups is None else self.groups[rows],
+            times=None if self.times is None else self.times[rows],
+        )
+
+
+def read_problem(
+    frame: pd.DataFrame,
+    target: str,
+    groups: str | Sequence[Any] | None,
+    feature_groups: Mapping[str, Sequence[str]],
+    *,
+    time: str | None = None,
+    handcrafted: Sequence[str] | None = None,
+    texts: Mapping[str, Sequence[str | None]] | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    log_target: bool = False,
+) -> Problem:
+    """Check a training frame and find out what is asked of it.
+
+    Raises
+    ------
+    ColumnNotFound
+        If the target, a group, time or feature column is not in the frame.
+    LiftError
+        If the target is constant or has too few values.
+    """
+    deep = {name: list(columns) for name, columns in feature_groups.items()}
+    named = [target, time, groups if isinstance(groups, str) else None, *(handcrafted or [])]
+    for column in [
+        *(name for name in named if name),
+        *(c for columns in deep.values() for c in columns),
+    ]:
+        if column not in frame.columns:
+            raise ColumnNotFound.of(column, "the training frame", map(str, frame.columns[:40]))
+    notes: list[str] = []
+    known = frame[target].notna().to_numpy()
+    if not known.all():
+        notes.append(f"{(~known).sum()} rows have no {target} and are left out.")
+    if known.sum() < FEWEST_ROWS:
+        raise LiftError(
+            f"{known.sum()} rows have a {target!r}; a verdict needs at least {FEWEST_ROWS}. "
+            f"With so few, no lift smaller than enormous could be told from luck."
+        )
+    group_values = frame[groups].to_numpy() if isinstance(groups, str) else groups
+    group_codes = (
+        None
+        if group_values is None
+        else pd.factorize(np.asarray(group_values)[known], use_na_sentinel=False)[0]
+    )
+    rows = frame[known].reset_index(drop=True)
+    values = rows[target]
+    task = task or _task_of(values)
+    if task not in METRICS:
+        raise LiftError(f"task {task!r}: expected one of {', '.join(METRICS)}")
+    y, classes = _read_target(values, task, target, log_target)
+    vectors = [column for columns in deep.values() for column in columns]
+    skip = {target, time, groups if isinstance(groups, str) else None, *vectors}
+    if handcrafted is None:
+        handcrafted, left = _usable_columns(rows, skip)
+        if left:
+            notes.append(
+                f"Not used as handcrafted columns (text, keys or times): {', '.join(left)}."
+            )
+    if log_target:
+        notes.append(f"The models see the logarithm of {target}, and are scored on it.")
+    problem = Problem(
+        frame=rows,
+        y=y,
+        target=f"log({target})" if log_target else target,
+        task=task,
+        metric=metric or METRICS[task],
+        handcrafted=list(handcrafted),
+        deep=deep,
+        classes=classes,
+        texts=pd.DataFrame({n: list(v) for n, v in (texts or {}).items()}, index=frame.index)[
+            known
+        ].reset_index(drop=True),
+        groups=group_codes,
+        times=pd.to_datetime(rows[time], utc=True).to_numpy() if time else None,
+        notes=notes,
+    )
+    return _drop_rare_classes(problem) if classes else problem
+
+
+def _task_of(values: pd.Series) -> str:
+    if not is_classification(values.to_numpy()):
+        return "regression"
+    return "binary" if values.nunique() == 2 else "multiclass"
+
+
+def _read_target(
+    values: pd.Series, task: str, name: str, log_target: bool
+) -> tuple[NDArray[Any], list[Any]]:
+    if values.nunique() < 2:
+        raise LiftError(
+            f"{name!r} is {values.iloc[0]!r} in all {len(values)} rows: "
+            f"there is nothing to predict."
+        )
+    if task != "regression":
+        codes, classes = pd.factorize(values, sort=True)
+        return codes.astype(np.int64), list(classes)
+    try:
+        numbers = values.to_numpy(dtype=float)
+    except (TypeError, ValueError):
+        raise LiftError(
+            f"{name!r} holds {values.iloc[0]!r}: a regression needs numbers. "
+            f"For classes say task='multiclass'."
+        ) from None
+    if not log_target:
+        return numbers, []
+    if (numbers <= 0).any():
+        raise LiftError(f"{name!r} has values at or below zero, which have no logarithm.")
+    return np.log(numbers), []
+
+
+def _usable_columns(frame: pd.DataFrame, skip: set[Any]) -> tuple[list[str], list[str]]:
+    """Take numbers, booleans and short lists of categories; leave texts, keys and times."""
+    usable: list[str] = []
+    left: list[str] = []
+    for column in frame.columns.difference(list(skip), sort=False):
+        values = frame[column]
+        numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
+        few = not pd.api.types.is_datetime64_any_dtype(values) and (
+            isinstance(values.dtype, pd.CategoricalDtype)
+            or (values.dtype == object and _is_short_list(values))
+        )
+        (usable if numeric or few else left).append(str(column))
+    return usable, left
+
+
+def _is_short_list(values: pd.Series) -> bool:
+    known = values.dropna()
+    return bool(known.map(lambda value: isinstance(value, str)).all()) and (
+        0 < known.nunique() <= min(50, len(known) / 5)
+    )
+
+
+def _drop_rare_classes(problem: Problem) -> Problem:
+    """Leave out classes that cannot be both learned and tested."""
+    unit = problem.groups if problem.groups is not None else np.arange(len(problem.y))
+    holders = [len(np.unique(unit[problem.y == code])) for code in range(len(problem.classes))]
+    rare = [code for code, count in enumerate(holders) if count < 2]
+    if not rare:
+        return problem
+    names = ", ".join(str(problem.classes[code]) for code in rare)
+    kept = [code for code in range(len(problem.classes)) if code not in rare]
+    if len(kept) < 2:
+        raise LiftError(
+            f"only one class of {problem.target!r} has more than one row: {names} have not."
+        )
+    problem.notes.append(f"Left out, for having a single row or group: class {names}.")
+    smaller = problem.take(np.flatnonzero(np.isin(problem.y, kept)))
+    return replace(
+        smaller,
+        y=np.searchsorted(kept, smaller.y),
+        classes=[problem.classes[code] for code in kept],
+        task="binary" if len(kept) == 2 and problem.task == "binary" else problem.task,
+    )
+
+
+def make_splits(problem: Problem, repeats: int, folds: int, seed: int) -> list[Split]:
+    """Split the rows, the same for every arm: by group where given, forward where in time.
+
+    Returns
+    -------
+    list of (train, test), arrays of row positions
+        ``repeats * folds`` of them. With times, as many windows: each is tested by a model of
+        all rows before it.
+    """
+    if problem.times is not None:
+        return forward_splits(problem.times, problem.groups, repeats * folds)
+    strata = problem.y if problem.classes else None
+    splits: list[Split] = []
+    for repeat in range(repeats):
+        splits += shuffled_folds(folds, strata, problem.groups, seed + repeat, problem.y)
+    return splits
+
+
+def forward_splits(times: NDArray[Any], groups: NDArray[Any] | None, windows: int) -> list[Split]:
+    """Split rows in time: train on all that was before a window, test on the window.
+
+    Rows of one moment stay together, and a group that is tested is not trained on.
+
+    >>> [(a.tolist(), b.tolist()) for a, b in forward_splits(np.arange(6), None, 2)]
+    [([0, 1], [2, 3]), ([0, 1, 2, 3], [4, 5])]
+    """
+    ranks = pd.Series(times).rank(method="min").to_numpy() - 1
+    window = np.minimum(ranks * (windows + 1) / len(times), windows).astype(int)
+    splits = []
+    for number in range(1, windows + 1):
+        test = np.flatnonzero(window == number)
+        train = np.flatnonzero(window < number)
+        if groups is not None:
+            train = train[~np.isin(groups[train], groups[test])]
+        if len(test) and len(train):
+            splits.append((train, test))
+    return splits
