@@ -1,0 +1,77 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from deepfeast.pipelines.cli import app
+
+runner = CliRunner()
+
+
+def deepfeast(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "deepfeast.pipelines.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def commands():
+    return sorted(
+        command.callback.__name__.replace("_", "-") for command in app.registered_commands
+    )
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_teaches_by_an_example(command):
+    shown = runner.invoke(app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert f"deepfeast {command}" in re.sub(r"\s+", " ", shown.output)
+
+
+def test_embed_says_what_it_did_and_a_rerun_that_nothing_is_new(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "blue shirt"}])
+    first = deepfeast("embed", "deep", "--repo", shirts.folder, "--", "--direct_num_workers=1")
+    assert first.returncode == 0, first.stderr
+    assert "2 of 2 rows were new: 2 contents encoded" in first.stdout
+    again = runner.invoke(app, ["embed", "--repo", str(shirts.folder)])
+    assert "nothing new in 2 rows; nothing committed" in again.output
+
+
+def test_runs_and_rejects_can_be_read_by_programs(shirts):
+    shirts.write([{"id": "a", "title": "poison"}, {"id": "b", "title": "blue shirt"}])
+    shirts.embed(allowed_rejects=0.5)
+    repo = str(shirts.folder)
+    (run,) = json.loads(runner.invoke(app, ["runs", "deep", "--repo", repo, "--json"]).output)
+    assert (run["rows"], run["rejected"]) == (2, 1)
+    (reject,) = json.loads(runner.invoke(app, ["rejects", "deep", "--repo", repo, "--json"]).output)
+    assert (reject["id"], reject["reason"]) == ("a", "poisoned")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["embed", "depp"], "FeatureNotFound: no deep feature view 'depp'.*Did you mean 'deep'"),
+        (["rejects", "deep"], "NeverEmbedded: .*Run: deepfeast embed deep"),
+        (["embed", "deep"], r"SourceNotFound: .*raw\.parquet"),
+        (["embed", "deep", "--", "--runner=DaskRunner"], "SpecError: DaskRunner is refused"),
+    ],
+)
+def test_a_mistake_ends_with_one_line_and_status_2(shirts, words, message):
+    if "--runner=DaskRunner" in words:
+        shirts.write([{"id": "a", "title": "red"}])
+    at = words.index("--") if "--" in words else len(words)
+    done = deepfeast(*words[:at], "--repo", shirts.folder, *words[at:])
+    assert done.returncode == 2
+    assert re.fullmatch(message + ".*", done.stderr.strip())
+    assert not shirts.table.exists()
+
+
+def test_a_folder_that_is_no_repo_is_named(tmp_path):
+    done = deepfeast("embed", "--repo", tmp_path)
+    assert done.returncode == 2
+    assert "no feature_store.yaml" in done.stderr
