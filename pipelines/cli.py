@@ -197,6 +197,65 @@ def rejects(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
     _print_rows([{key: str(value) for key, value in row.items()} for row in rows], as_json)
 
 
+@app.command()
+def versions(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
+    """List the versions of the embedding table: one for each rebuild.
+
+    Example: deepfeast versions listing_deep --repo feature_repo
+    """
+    from deepfeast.pipelines.versions import list_versions
+
+    rows = [
+        {
+            "version": version.number,
+            "current": "yes" if version.current else "",
+            "rows": version.rows,
+            "from": f"{version.first:%Y-%m-%d %H:%M}",
+            "to": f"{version.last:%Y-%m-%d %H:%M}",
+            "fingerprints": ", ".join(f"{k} {v[:12]}" for k, v in version.fingerprints.items()),
+        }
+        for version in list_versions(_table(repo, view))
+    ]
+    _print_rows(rows, as_json)
+
+
+Number = Annotated[int, typer.Argument(help="Number of a version, from deepfeast versions.")]
+
+
+@app.command()
+def rollback(view: View, version: Number, repo: Repo = Path()) -> None:
+    """Make an earlier version of the embedding table current again.
+
+    Example: deepfeast rollback listing_deep 1 --repo feature_repo
+    """
+    from deepfeast.pipelines.versions import rollback as roll_back
+
+    roll_back(_table(repo, view), version)
+    print(
+        f"{view}: version {version} is current. Training reads it from now on; run feast "
+        f"materialize to bring it online, and declare its encoder before the next embed."
+    )
+
+
+@app.command()
+def vacuum(
+    view: View,
+    repo: Repo = Path(),
+    drop: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Also delete this version, for good."),
+    ] = None,
+) -> None:
+    """Delete what runs left that never published, and on request a version.
+
+    Example: deepfeast vacuum listing_deep --drop 1 --repo feature_repo
+    """
+    from deepfeast.pipelines.versions import vacuum as sweep
+
+    gone = sweep(_table(repo, view), drop)
+    print(f"{view}: {len(gone)} leftovers deleted" if gone else f"{view}: nothing to delete")
+
+
 def _table(repo: Path, view: str) -> Any:
     from deepfeast.pipelines.embed import embedding_table
     from deepfeast.transforms.views import find_deep_view

@@ -202,7 +202,8 @@ class _Embedding:
         self.fingerprints: dict[str, str] = {}
         self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
         self.folder = table.scratch / "runs" / run.run_id
-        self.current = table.commits(delta)[0].meta if delta else None
+        self.commits = table.commits(delta) if delta else []
+        self.current = self.commits[0].meta if self.commits else None
 
     def settle_encoders(self, source: Source, until: int | None) -> None:
         """Fit or restore what is fitted, so that each encoder has its fingerprint."""
@@ -452,11 +453,12 @@ class _Embedding:
 
     def _meta(self, created: int) -> dict[str, Any]:
         run, generation = self.run, (self.current or {}).get("generation", 0)
+        newest = max((c.meta["generation"] for c in self.commits), default=0)
         counts = ("source_rows", "rows", "encoded", "reused", "missing", "rejected")
         return {
             "run_id": run.run_id,
             "created": created,
-            "generation": generation + 1 if self.rebuild or not self.current else generation,
+            "generation": newest + 1 if self.rebuild or not self.current else generation,
             "fingerprints": self.fingerprints,
             "fits": {**(self.current or {}).get("fits", {}), **self.fits},
             "spec": self.spec.to_tag(),

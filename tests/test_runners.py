@@ -1,0 +1,123 @@
+"""One job, several Beam runners, equal output."""
+
+import socket
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pytest
+
+from deepfeast.transforms.errors import SpecError
+
+ROWS = [{"id": str(n), "title": f"{'x' * (n % 17 + 1)} shirt"} for n in range(400)]
+EXPECTED = {row["id"]: [len(row["title"]) - 6, 5] for row in ROWS}
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def worker_pool():
+    port = free_port()
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    pool = subprocess.Popen([*command, f"--service_port={port}"], stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"localhost:{port}"
+    pool.terminate()
+    pool.wait(30)
+
+
+def embedded(shirts, options, monkeypatch):
+    from deepfeast.pipelines import sources
+
+    monkeypatch.setattr(sources, "SLICE_ROWS", 60)
+    shirts.write(ROWS, row_group_size=150)
+    run = shirts.embed(options=options)
+    assert run.encoded == 17
+    return shirts.vectors()
+
+
+def test_two_worker_processes(shirts, monkeypatch):
+    options = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    assert embedded(shirts, options, monkeypatch) == EXPECTED
+
+
+def test_two_threads(shirts, monkeypatch):
+    options = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
+    assert embedded(shirts, options, monkeypatch) == EXPECTED
+
+
+def test_the_portable_runner_with_an_external_worker_pool(shirts, worker_pool, monkeypatch):
+    options = [
+        "--runner=PortableRunner",
+        "--job_endpoint=embed",
+        "--environment_type=EXTERNAL",
+        f"--environment_config={worker_pool}",
+    ]
+    assert embedded(shirts, options, monkeypatch) == EXPECTED
+
+
+def test_the_direct_runner_is_the_local_one_that_downloads_nothing():
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    from deepfeast.pipelines.beam import pipeline_options
+
+    for options in ([], ["--runner=DirectRunner"]):
+        assert pipeline_options(options).view_as(StandardOptions).runner == "FnApiRunner"
+    named = pipeline_options(["--runner=FlinkRunner"]).view_as(StandardOptions)
+    assert named.runner == "FlinkRunner"
+
+
+def test_dask_is_refused_with_the_reason(shirts):
+    shirts.write(ROWS)
+    with pytest.raises(SpecError, match="rows would be lost"):
+        shirts.embed(options=["--runner=DaskRunner"])
+    assert not shirts.table.exists()
+
+
+def test_embed_columns_in_a_pipeline_of_somebody_else():
+    import apache_beam as beam
+    from apache_beam.testing.test_pipeline import TestPipeline
+    from apache_beam.testing.util import assert_that, equal_to
+
+    from deepfeast.transforms import DeepFeature, EmbedColumns
+
+    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+    batch = pa.record_batch({"title": ["red shirt", None, "poison"], "price": [3, 4, 5]})
+    with TestPipeline(runner="FnApiRunner") as pipeline:
+        found = (
+            pipeline
+            | beam.Create([batch])
+            | EmbedColumns([DeepFeature("vec", column="title", encoder=words)]).with_rejects()
+        )
+        rows = found["batches"] | "Rows" >> beam.FlatMap(lambda batch: batch.to_pylist())
+        assert_that(
+            rows,
+            equal_to(
+                [
+                    {"title": "red shirt", "price": 3, "vec": [3.0, 5.0]},
+                    {"title": None, "price": 4, "vec": None},
+                    {"title": "poison", "price": 5, "vec": None},
+                ]
+            ),
+        )
+        reasons = found["rejects"] | "Why" >> beam.Map(lambda r: (r["row"], r["reason"]))
+        assert_that(reasons, equal_to([(2, "poisoned")]), label="rejects")
+
+
+def test_a_record_batch_crosses_a_shuffle_without_the_rows_it_does_not_have():
+    from deepfeast.transforms.embed import RecordBatchCoder
+
+    whole = pa.record_batch({"text": ["x" * 1000] * 1000})
+    slice_ = whole.slice(10, 2)
+    encoded = RecordBatchCoder().encode(slice_)
+    assert len(encoded) < 10_000
+    assert RecordBatchCoder().decode(encoded).equals(slice_)
