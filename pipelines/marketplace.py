@@ -2,7 +2,7 @@
 
 **None of this is real.** Every listing, seller, brand, text, photo and price is composed here
 from a seed, so that a demonstration needs no download and a test knows the truth. The logarithm
-of a price is a sum of six parts (variance within brackets, about 1.1 in all):
+of a price is a sum of five parts (variance within brackets, about 1.1 in all):
 
 - *handcrafted* (0.46): kind, width, age, size of the photo album, demand. The columns of
   ``listing_stats.parquet`` show these, with noise and gaps.
