@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.marketplace import Item
+    from deepfeast.pipelines.marketplace_items import Item
 
 SIZE = 224
 SMOOTH = 2  # drawn this much larger, then averaged: smooth edges at little cost

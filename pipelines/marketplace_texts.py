@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.marketplace import Item
+    from deepfeast.pipelines.marketplace_items import Item
 
 # Name -> effect on the log price. Invented names: no encoder has read about them.
 BRANDS = {
@@ -144,7 +144,7 @@ NOUNS = {
 }
 OPENINGS = (
     "Selling this {noun} because we are moving.",
-    "Up for sale is a {noun}.",
+    "Up for sale: {noun}.",
     "We no longer have room for this {noun}.",
     "Our {noun} is looking for a new home.",
     "{noun}, as in the picture.",
@@ -177,7 +177,7 @@ def title(item: Item, rng: np.random.Generator) -> str:
     return typos(" ".join(words).capitalize() if rng.random() < 0.5 else " ".join(words), rng)
 
 
-def description(item: Item, rng: np.random.Generator, *, stated: float = 0.75) -> str:
+def description(item: Item, rng: np.random.Generator, *, stated: float = 0.8) -> str:
     """Compose a description that states each fact with probability ``stated``.
 
     Parameters
@@ -205,9 +205,12 @@ def description(item: Item, rng: np.random.Generator, *, stated: float = 0.75) -
     if rng.random() < 0.08:
         facts.append(f"The colour is {item.colour}.")
     order = rng.permutation(len(facts))
-    opening = pick(OPENINGS, rng).format(noun=pick(NOUNS[item.kind], rng))
-    closings = [pick(CLOSINGS, rng)] if rng.random() < 0.6 else []
-    return typos(" ".join([opening, *(facts[i] for i in order), *closings]), rng)
+    sentences = [facts[i] for i in order]
+    if rng.random() < 0.5 or not facts:
+        sentences.insert(0, pick(OPENINGS, rng).format(noun=pick(NOUNS[item.kind], rng)))
+    if rng.random() < 0.3:
+        sentences.append(pick(CLOSINGS, rng))
+    return typos(" ".join(sentences), rng)
 
 
 def sold_note(item: Item, price: float, rng: np.random.Generator) -> str:
@@ -251,6 +254,8 @@ def typos(text: str, rng: np.random.Generator, *, rate: float = 0.006) -> str:
     """
     letters = list(text)
     for place in np.flatnonzero(rng.random(len(letters)) < rate):
+        if not letters[place].isalpha():
+            continue  # a year stays a year
         if place + 1 < len(letters) and rng.random() < 0.5:
             letters[place], letters[place + 1] = letters[place + 1], letters[place]
         else:

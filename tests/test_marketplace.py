@@ -11,13 +11,13 @@ from PIL import Image
 
 from deepfeast.pipelines.marketplace import (
     Marketplace,
-    invent,
     label_table,
     main,
-    stats_table,
     truth_table,
     write_marketplace,
 )
+from deepfeast.pipelines.marketplace_items import invent
+from deepfeast.pipelines.marketplace_stats import stats_table
 from deepfeast.pipelines.marketplace_texts import BRANDS
 
 LISTINGS = 300
