@@ -87,7 +87,7 @@ class TextEncoder(Encoder):
     def load(self) -> None:
         from deepfeast.transforms.encoders.text_network import SAMPLE, TextNetwork
 
-        self._tokenizer = _load_tokenizer(self.spec.transformer, self.spec.max_length)
+        self._tokenizer = load_tokenizer(self.spec.transformer, self.spec.max_length)
         sample = [tokens.ids for tokens in self._tokenizer.encode_batch_fast(SAMPLE)]
         self._network = TextNetwork(self.spec, self.precision, self.device, sample)
         on_gpu = self._network.device != "cpu"
@@ -146,7 +146,7 @@ def whole_characters(text: str) -> str:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _load_tokenizer(folder: Path, max_length: int) -> Any:
+def load_tokenizer(folder: Path, max_length: int) -> Any:
     """Open the folder's tokenizer; only one without tokenizer.json needs `transformers`."""
     path = folder / "tokenizer.json"
     if path.is_file():
