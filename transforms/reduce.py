@@ -58,7 +58,7 @@ class L2(Step):
 
     def apply(self, vectors: Vectors) -> Vectors:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.where(lengths == 0, 1, lengths).astype(np.float32)
+        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
 class SignedSqrt(Step):

@@ -8,6 +8,7 @@ distinct value once, rejects and pickling come from here.
 from __future__ import annotations
 
 import abc
+import functools
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from deepfeast.transforms.encoders.engine import core_pool
 from deepfeast.transforms.errors import EncoderError, Reject
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ class Encoder(abc.ABC):
     prepare_threads : int
         With more than zero, values are prepared in so many threads, a window ahead of the
         network.
+    workers : int
+        How many batches are encoded side by side, each on a core of its own; with zero, one
+        after the other in the calling thread. `encode_batch` must then be safe in threads.
     has_state : bool
         Whether numbers are fitted to data (TF-IDF, PCA) before the encoder can encode.
     """
@@ -70,8 +75,10 @@ class Encoder(abc.ABC):
     batch_cost: int = 32
     window: int = 4096
     prepare_threads: int = 0
+    workers: int = 0
     has_state: bool = False
     _loaded: ClassVar[tuple[str, ...]] = ()
+    _cores: ThreadPoolExecutor | None = None
 
     @property
     @abc.abstractmethod
@@ -186,8 +193,7 @@ class Encoder(abc.ABC):
                 else:
                     good[position] = value
                     counts.update(self.tally(value))
-            for positions in self._batches(good):
-                self._encode_or_bisect(positions, good, once)
+            self._run(self._batches(good), good, once)
         return _spread(once, places, len(values), dict(counts))
 
     def _windows(self, values: list[Any]) -> Iterator[tuple[int, list[Any]]]:
@@ -225,6 +231,12 @@ class Encoder(abc.ABC):
             batches[-1].append(position)
         return batches
 
+    def _run(self, batches: list[list[int]], prepared: dict[int, Any], encoded: Encoded) -> None:
+        encode = functools.partial(self._encode_or_bisect, prepared=prepared, encoded=encoded)
+        # Batches are dearest first, so that no core is left with a long one at the end.
+        for _ in self._cores.map(encode, batches) if self._cores else map(encode, batches):
+            pass
+
     def _encode_or_bisect(
         self, positions: list[int], prepared: dict[int, Any], encoded: Encoded
     ) -> None:
@@ -261,11 +273,12 @@ class Encoder(abc.ABC):
             )
         if not self.__dict__.get("_is_loaded"):
             self.load()
+            self._cores = core_pool(self.workers) if self.workers else None
             self.__dict__["_is_loaded"] = True
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        for name in (*self._loaded, "_is_loaded"):
+        for name in (*self._loaded, "_cores", "_is_loaded"):
             state.pop(name, None)
         return state
 

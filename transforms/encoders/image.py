@@ -10,17 +10,60 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.encoders.base import Encoder
+from deepfeast.transforms.encoders.engine import cores, find_device
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
+from deepfeast.transforms.encoders.vision import (
+    OUTPUTS,
+    Engine,
+    choose_output,
+    open_model,
+    pixels_to_vectors,
+)
 from deepfeast.transforms.errors import SpecError, did_you_mean
 from deepfeast.transforms.images import decode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OUTPUTS = ("pooled", "cls", "mean")
+
+class PixelEncoder(Encoder):
+    """What all image encoders share: decoding in threads, one batch a core.
+
+    Subclasses set `_engine` and `_preprocess` in `load`.
+    """
+
+    modality = "image"
+    batch_cost = 4  # a larger batch leaves the cache of a core, and is slower
+    window = 128
+    _loaded = ("_engine", "_preprocess")
+    _engine: Any
+    _preprocess: Any
+
+    def __init__(self, precision: str, threads: int | None, device: str | None):
+        self.precision = precision
+        self.threads = threads
+        self.device = device
+
+    @property
+    def info(self) -> dict[str, str]:
+        return {"engine": self._engine.name} if "_engine" in self.__dict__ else {}
+
+    def prepare(self, value: Any) -> NDArray[Any]:
+        return self._preprocess(decode(value))
+
+    def encode_batch(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        return self._engine(prepared)
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        on_gpu = engine.device != "cpu"
+        self.prepare_threads = self.threads or cores()
+        self.workers = 0 if on_gpu else self.prepare_threads
+        self.batch_cost = 128 if on_gpu else PixelEncoder.batch_cost
+        self.window = 512 if on_gpu else PixelEncoder.window
 
 
-class ImageEncoder(Encoder):
+class ImageEncoder(PixelEncoder):
     """Encode images by a vision network from a folder.
 
     Parameters
@@ -28,17 +71,13 @@ class ImageEncoder(Encoder):
     folder : Path
         With ``config.json``, ``preprocessor_config.json`` and weights.
     options : dict of str to str
-        ``output``: ``pooled`` (the network's own pooled vector), ``cls`` (its class token) or
-        ``mean`` (the mean of its patches or places).
+        ``output``: ``pooled`` (the network's own pooled vector), ``cls`` (its class token),
+        ``mean`` (the mean of its patches or places), or ``shared`` (the space that a text tower
+        shares; the default where there is one). ``device``, ``trust_remote_code=1``.
     precision : {"fast", "exact"}
     threads : int, optional
+        By default one for each core.
     """
-
-    modality = "image"
-    batch_cost = 32
-    window = 128
-    prepare_threads = 2
-    _loaded = ("_model", "_processor")
 
     def __init__(
         self,
@@ -47,15 +86,17 @@ class ImageEncoder(Encoder):
         precision: str = "fast",
         threads: int | None = None,
     ):
+        options = options or {}
+        super().__init__(precision, threads, options.get("device"))
         self.folder = folder
-        self.output = (options or {}).get("output", "pooled")
+        config = read_json(folder / "config.json")
+        self.output = options.get("output", _default_output(config))
+        self.trust = options.get("trust_remote_code") == "1"
         if self.output not in OUTPUTS:
             raise SpecError(
                 f"output={self.output!r} of {folder}: expected one of {', '.join(OUTPUTS)}."
                 f"{did_you_mean(self.output, OUTPUTS)}"
             )
-        self.precision = precision
-        self.threads = threads
 
     @functools.cached_property
     def dim(self) -> int:
@@ -69,37 +110,42 @@ class ImageEncoder(Encoder):
         return digest(kind="image", files=hashes, output=self.output, precision=self.precision)
 
     def load(self) -> None:
-        from transformers import AutoImageProcessor, AutoModel
+        from transformers import AutoImageProcessor
 
-        read_json(self.folder / "preprocessor_config.json")
-        self._processor = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)
-        model = AutoModel.from_pretrained(self.folder, local_files_only=True)
-        self._model = getattr(model, "vision_model", model).eval()
+        from deepfeast.transforms.encoders.pixels import read_preprocessing
 
-    def prepare(self, value: Any) -> NDArray[np.float32]:
-        return self._processor(decode(value), return_tensors="np")["pixel_values"][0]
-
-    def encode_batch(self, prepared: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        import torch
-
-        with torch.inference_mode():
-            found = self._model(pixel_values=torch.from_numpy(np.stack(prepared)))
-            return choose_output(found, self.output).flatten(1).float().numpy()
+        processor = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)
+        scale = read_preprocessing(processor)
+        self._preprocess = scale or functools.partial(_processed, processor)
+        model = open_model(self.folder, self.trust, self.output)
+        module = pixels_to_vectors(model, self.output, scale)
+        sample = np.stack([self._preprocess(image) for image in _sample_images()])
+        self._use(Engine(module, sample, self.precision, find_device(self.device)))
 
 
-def choose_output(found: Any, output: str) -> Any:
-    """Take the stated output of a `transformers` vision model: (n, dim, ...)."""
-    if output == "pooled":
-        pooled = getattr(found, "pooler_output", None)
-        if pooled is None:
-            raise SpecError("this network has no pooled output: write ?output=cls or ?output=mean.")
-        return pooled
-    hidden = found.last_hidden_state
-    if hidden.ndim == 4:
-        if output == "cls":
-            raise SpecError("a convolutional network has no class token: write ?output=pooled.")
-        return hidden.mean((2, 3))
-    return hidden[:, 0] if output == "cls" else hidden.mean(1)
+def _processed(processor: Any, image: Any) -> NDArray[np.float32]:
+    return np.asarray(processor(image, return_tensors="np")["pixel_values"][0], np.float32)
+
+
+def _sample_images() -> list[Any]:
+    """Make two images with shapes, colours and noise, to compare forms of a network on."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    smooth = Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)
+    rows, columns = np.mgrid[:240, :240]
+    rings = np.sin(np.hypot(rows - 120, columns - 100) / 9)[..., None] * [90, 60, 120] + 128
+    noisy = np.clip(rings + random.normal(0, 12, rings.shape), 0, 255).astype(np.uint8)
+    return [smooth, Image.fromarray(noisy)]
+
+
+def _default_output(config: dict[str, Any]) -> str:
+    """Choose the output that was trained: the pooler of a plain ViT often was not."""
+    if "vision_config" in config and "text_config" in config:
+        return "shared"
+    classes = ("vit", "deit", "beit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vit_mae")
+    return "cls" if config.get("model_type") in classes else "pooled"
 
 
 @functools.lru_cache(maxsize=64)
@@ -109,10 +155,12 @@ def _dim_of(folder: Path, config_hash: str, output: str) -> int:
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    config = getattr(config, "vision_config", config)
-    size = getattr(config, "image_size", 224) or 224
+    if output != "shared":
+        config = getattr(config, "vision_config", config)
+    seen = getattr(config, "vision_config", config)
+    size = getattr(seen, "image_size", 224) or 224
     height, width = size if isinstance(size, list | tuple) else (size, size)
-    with torch.device("meta"):
+    with torch.device("meta"), torch.inference_mode():
         model = AutoModel.from_config(config).eval()
-        pixels = torch.zeros(1, getattr(config, "num_channels", 3), height, width)
-        return int(choose_output(model(pixel_values=pixels), output).flatten(1).shape[1])
+        pixels = torch.zeros(1, getattr(seen, "num_channels", 3), height, width)
+        return int(choose_output(model, pixels, output).flatten(1).shape[1])

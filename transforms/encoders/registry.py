@@ -81,19 +81,23 @@ def _minilm(where: str, options: dict[str, str], precision: str, threads: int | 
 def _hf(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
     from deepfeast.transforms.encoders.files import find_folder
     from deepfeast.transforms.encoders.image import ImageEncoder
+    from deepfeast.transforms.encoders.shared import SharedTextEncoder
     from deepfeast.transforms.encoders.text import TextEncoder
 
     folder = find_folder(where, options.pop("revision", None))
     sees = (folder / "preprocessor_config.json").is_file()
     reads = (folder / "modules.json").is_file() or any(folder.glob("*token*"))
     tower = options.pop("tower", None)
-    if sees and reads and tower is None:
-        raise SpecError(
-            f"{folder} has a text and an image tower: say which, "
-            f"hf:{where}?tower=text or hf:{where}?tower=image."
-        )
-    build = ImageEncoder if tower == "image" or (sees and not reads) else TextEncoder
-    return build(folder, options, precision, threads)
+    if sees and reads:
+        if tower not in ("text", "image"):
+            raise SpecError(
+                f"{folder} has a text and an image tower: say which, hf:{where}?tower=text or "
+                f"hf:{where}?tower=image."
+            )
+        build: type[Encoder] = ImageEncoder if tower == "image" else SharedTextEncoder
+    else:
+        build = ImageEncoder if sees else TextEncoder
+    return build(folder, options, precision, threads)  # type: ignore[call-arg]
 
 
 def _python(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deepfeast.transforms.encoders.base import Encoder
+from deepfeast.transforms.encoders.engine import cores
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
 from deepfeast.transforms.encoders.sentence import read_text_spec
 from deepfeast.transforms.errors import Reject
@@ -38,14 +39,15 @@ class TextEncoder(Encoder):
     folder : Path
         With ``modules.json`` (sentence-transformers) or with ``config.json`` and a stated pooling.
     options : dict of str to str
-        ``pooling``, ``normalize``, ``max_length``, ``prompt`` (a name), ``prompt_text``.
+        ``pooling``, ``normalize``, ``max_length``, ``prompt`` (a name), ``prompt_text``,
+        ``device``.
     precision : {"fast", "exact"}
     threads : int, optional
-        By default as many as torch takes.
+        By default one for each core.
     """
 
     modality = "text"
-    batch_cost = 4096  # tokens: large enough to fill the cores, small enough for their caches
+    batch_cost = 1024  # tokens: enough to keep a core busy, few enough for its cache
     _loaded = ("_network", "_tokenizer")
 
     def __init__(
@@ -59,6 +61,7 @@ class TextEncoder(Encoder):
         self.spec = read_text_spec(folder, options or {})
         self.precision = precision
         self.threads = threads
+        self.device = (options or {}).get("device")
 
     @property
     def dim(self) -> int:
@@ -82,10 +85,18 @@ class TextEncoder(Encoder):
         return digest(kind="text", spec=spec, files=hashes, precision=self.precision)
 
     def load(self) -> None:
-        from deepfeast.transforms.encoders.text_network import load_text_network
+        from deepfeast.transforms.encoders.text_network import SAMPLE, TextNetwork
 
-        self._tokenizer = _load_tokenizer(self.spec.transformer, self.spec.max_length)
-        self._network = load_text_network(self.spec, self.precision, self.threads)
+        self._tokenizer = load_tokenizer(self.spec.transformer, self.spec.max_length)
+        sample = [tokens.ids for tokens in self._tokenizer.encode_batch_fast(SAMPLE)]
+        self._network = TextNetwork(self.spec, self.precision, self.device, sample)
+        on_gpu = self._network.device != "cpu"
+        self.workers = 0 if on_gpu else self.threads or cores()
+        self.batch_cost = 64 * 1024 if on_gpu else TextEncoder.batch_cost
+
+    @property
+    def info(self) -> dict[str, str]:
+        return {"engine": self._network.engine} if "_network" in self.__dict__ else {}
 
     def prepare(self, value: Any) -> Tokens:
         prepared = self.prepare_many([value])[0]
@@ -135,7 +146,7 @@ def whole_characters(text: str) -> str:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _load_tokenizer(folder: Path, max_length: int) -> Any:
+def load_tokenizer(folder: Path, max_length: int) -> Any:
     """Open the folder's tokenizer; only one without tokenizer.json needs `transformers`."""
     path = folder / "tokenizer.json"
     if path.is_file():

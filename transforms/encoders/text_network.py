@@ -2,48 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.encoders.bert import Bert
+from deepfeast.transforms.encoders.engine import agrees, fast_dtype, find_device
 from deepfeast.transforms.encoders.files import read_json
 from deepfeast.transforms.encoders.sentence import TextSpec
+from deepfeast.transforms.encoders.weights import read_weights
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    Network = Callable[[Sequence[list[int]]], list[torch.Tensor]]
 
-def load_text_network(spec: TextSpec, precision: str, threads: int | None) -> TextNetwork:
-    """Load the network of a spec for this machine."""
-    return TextNetwork(spec, threads)
+# What the fast form must agree on with float32 before it is used.
+SAMPLE = (
+    "Red cotton shirt, size M",
+    "hat",
+    (
+        "A quiet flat near the river with two bedrooms, a small garden and a kitchen that was "
+        "renovated in 2021. The station is five minutes on foot; please take off your shoes."
+    ),
+    "Kaffeemaschine defekt?! Ruf 030-1234567 an ...",
+    "42 x 17 cm; 3.5 kg; #A-113",
+    "今日は天気がいい",
+)
 
 
 class TextNetwork:
-    """Any `transformers` text model, in float32, padded batches."""
+    """A network with its pooling, in the form that suits precision and machine.
 
-    def __init__(self, spec: TextSpec, threads: int | None):
+    Attributes
+    ----------
+    engine : str
+        What was chosen, e.g. ``"bert, bfloat16"``.
+    """
+
+    def __init__(self, spec: TextSpec, precision: str, device: str | None, sample: list[list[int]]):
         import torch
-        from transformers import AutoModel
 
-        model = AutoModel.from_pretrained(
-            spec.transformer, local_files_only=True, dtype=torch.float32
-        )
-        self.model = getattr(model, "text_model", model).eval()
         self.spec = spec
-        self.threads = threads
         self.dense = [load_dense(folder) for folder in spec.dense]
+        self.device = find_device(device)
+        self._open(torch.float32)
+        dtype = fast_dtype(self.device) if precision == "fast" else torch.float32
+        if dtype != torch.float32:
+            exact = self(sample)
+            self._open(dtype)
+            if not agrees(exact, self(sample)):
+                self._open(torch.float32)
 
     def __call__(self, batch: Sequence[list[int]]) -> NDArray[np.float32]:
         """Encode texts given as token ids: (n, dim)."""
         import torch
 
+        order = sorted(range(len(batch)), key=lambda place: -len(batch[place]))
         with torch.inference_mode():
-            ids, mask = padded(batch)
-            hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
-            return finish(pool(hidden, mask, self.spec.poolings), self.spec, self.dense).numpy()
+            pooled = torch.cat(self._pooled([batch[place] for place in order]))
+            vectors = finish(pooled, self.spec, self.dense).cpu().numpy()
+        found = np.empty_like(vectors)
+        found[order] = vectors
+        return found
+
+    def _open(self, dtype: torch.dtype) -> None:
+        folder = self.spec.transformer
+        if self.device == "cpu" and Bert.suits(folder):
+            self._hidden: Any = Bert(folder, dtype)
+            name = "bert"
+        else:
+            self._hidden = Transformer(folder, dtype, self.device)
+            name = f"transformers, {self.device}"
+        self.engine = f"{name}, {str(dtype).removeprefix('torch.')}"
+
+    def _pooled(self, batch: list[list[int]]) -> list[torch.Tensor]:
+        import torch
+
+        found = self._hidden(batch)
+        if isinstance(found, tuple):
+            return [pool(found[0], found[1], self.spec.poolings)]
+        ones = [torch.ones(hidden.shape[:2], dtype=torch.long) for hidden in found]
+        return [pool(h, mask, self.spec.poolings) for h, mask in zip(found, ones, strict=True)]
+
+
+class Transformer:
+    """Any `transformers` text model, in padded batches."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str):
+        from transformers import AutoModel
+
+        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=dtype)
+        self.model = getattr(model, "text_model", model).eval().to(device)
+        self.device = device
+
+    def __call__(self, batch: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return token vectors (n, longest, hidden) and their mask."""
+        ids, mask = padded(batch)
+        if self.device != "cpu":
+            ids = ids.pin_memory().to(self.device, non_blocking=True)
+            mask = mask.pin_memory().to(self.device, non_blocking=True)
+        return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask
 
 
 def padded(batch: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,7 +132,7 @@ def finish(pooled: torch.Tensor, spec: TextSpec, dense: list[Any]) -> torch.Tens
     import torch
 
     for layer in dense:
-        pooled = layer(pooled)
+        pooled = layer.to(pooled.device)(pooled)
     return torch.nn.functional.normalize(pooled, dim=1) if spec.normalize else pooled
 
 
@@ -85,10 +147,7 @@ def _mean_sqrt(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def _weighted(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    place = torch.arange(1, hidden.shape[1] + 1, dtype=hidden.dtype)[None, :, None]
-    weights = mask.unsqueeze(-1).to(hidden.dtype) * place
+    weights = (mask * mask.cumsum(1)).unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(1) / weights.sum(1)
 
 
@@ -113,14 +172,10 @@ _POOL = {
 def load_dense(folder: Path) -> Any:
     """Load one linear layer of a sentence-transformers folder, with its activation."""
     import torch
-    from safetensors.torch import load_file
 
     config = read_json(folder / "config.json")
     layer = torch.nn.Linear(config["in_features"], config["out_features"], config.get("bias", True))
-    if (folder / "model.safetensors").is_file():
-        weights = load_file(folder / "model.safetensors")
-    else:
-        weights = torch.load(folder / "pytorch_model.bin", weights_only=True, map_location="cpu")
+    weights = read_weights(folder)
     layer.load_state_dict({name.removeprefix("linear."): value for name, value in weights.items()})
     activation = config.get("activation_function", "torch.nn.modules.linear.Identity")
     return torch.nn.Sequential(layer, getattr(torch.nn, activation.rsplit(".", 1)[-1])()).eval()

@@ -1,0 +1,104 @@
+"""What a machine offers: its cores, its devices, the number formats it is fast in."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepfeast.transforms.errors import SpecError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+AGREEMENT = 0.999
+"""Smallest cosine to float32 at which a faster form may be used."""
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def find_device(asked: str | None) -> str:
+    """Return the device to compute on: the one asked for, or a GPU where there is one."""
+    import torch
+
+    present = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    if asked is None:
+        return present[-1]
+    if asked not in present:
+        raise SpecError(f"device={asked!r}: this machine has {', '.join(present)}.")
+    return asked
+
+
+def fast_dtype(device: str) -> torch.dtype:
+    """Return the number format in which a device multiplies matrices fastest."""
+    import torch
+
+    if device != "cpu":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    has_bf16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    # In emulation bfloat16 is slower than float32; these flags mean real instructions.
+    native = _cpu_has("avx512_bf16", "amx_bf16", "bf16")
+    return torch.bfloat16 if native and has_bf16() else torch.float32
+
+
+def agrees(exact: NDArray[np.float32], fast: NDArray[np.float32]) -> bool:
+    """Whether two forms of the same vectors agree: smallest cosine at least `AGREEMENT`.
+
+    >>> agrees(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32) * 3)
+    True
+    """
+    return bool(np.isfinite(fast).all() and smallest_cosine(exact, fast) >= AGREEMENT)
+
+
+def smallest_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the smallest cosine between rows of the same place; two zero rows agree.
+
+    >>> smallest_cosine(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(3)
+    np.float64(0.707)
+    """
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    both_zero = ~a.any(axis=1) & ~b.any(axis=1)
+    dots = np.einsum("ij,ij->i", a.astype(np.float64), b.astype(np.float64))
+    return np.where(both_zero, 1, dots / np.where(lengths == 0, 1, lengths)).min(initial=1.0)
+
+
+def core_pool(workers: int) -> ThreadPoolExecutor:
+    """Start threads that each run torch on one core.
+
+    Batches side by side, each on a core of its own, never wait for one another. One batch
+    spread over all cores does at every operation, and where another process holds a core,
+    all of them wait for it: with a busy neighbour that was 10 times slower.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    all_started = threading.Barrier(workers)
+
+    def on_one_core() -> None:
+        torch.set_num_threads(1)
+        all_started.wait()
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="deepfeast-core")
+    for started in [pool.submit(on_one_core) for _ in range(workers)]:
+        started.result()
+    # torch keeps one number for threads still to come; the caller's must not change.
+    torch.set_num_threads(before)
+    return pool
+
+
+def _cpu_has(*flags: str) -> bool:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as file:  # noqa: PTH123
+            line = next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return False
+    return bool(set(flags) & set(line.split()))

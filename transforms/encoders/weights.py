@@ -1,0 +1,40 @@
+"""Reading weights: safetensors, or torch's own format without running code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.encoders.files import weight_files
+from deepfeast.transforms.errors import EncoderError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def read_weights(place: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a folder, or of one file, as named tensors."""
+    weights: dict[str, torch.Tensor] = {}
+    for path in weight_files(place) if place.is_dir() else [place]:
+        weights.update(_read_file(path))
+    return weights
+
+
+def _read_file(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        found: Any = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises as the file pleases
+        raise EncoderError(
+            f"{path} does not load as plain weights: {str(error).splitlines()[0]}. Only tensors "
+            f"are read, never code; save it again with safetensors.torch.save_file(state_dict)."
+        ) from error
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    return found
