@@ -10,7 +10,7 @@ Feast finds ``DeepFeastOfflineStoreConfig`` by its name, beside the store.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from feast.infra.offline_stores.offline_store import (
     RetrievalMetadata,
 )
 from feast.infra.offline_stores.offline_utils import (
-    get_pyarrow_schema_from_batch_source,
     infer_event_timestamp_from_entity_df,
 )
 from feast.infra.registry.base_registry import BaseRegistry
@@ -175,9 +174,17 @@ class DeepFeastOfflineStore(OfflineStore):
             )
             start = instant(start_date) if start_date else None
             end = instant(end_date) if end_date else None
-            return StoredRows(table, rows_between(table, timestamp_field, start, end), columns)
+            found = StoredRows(table, rows_between(table, timestamp_field, start, end), columns)
+            return found if join_key_columns else OneEntity(found)
 
         return DeepFeastRetrievalJob(find, config)
+
+    def get_table_column_names_and_types_from_data_source(
+        self, config: RepoConfig, data_source: DataSource
+    ) -> Iterable[tuple[str, str]]:
+        """Read the schema of a source; Feast looks for Delta from where the process stands."""
+        schema = open_source(config, file_source(data_source)).schema
+        return [(column.name, str(column.type)) for column in schema]
 
     @staticmethod
     def offline_write_batch(
@@ -188,7 +195,7 @@ class DeepFeastOfflineStore(OfflineStore):
     ) -> None:
         """Append rows to the source of a feature view."""
         source = file_source(feature_view.batch_source)
-        _, names = get_pyarrow_schema_from_batch_source(config, source)
+        names = open_source(config, source, feature_view).schema.names
         if table.column_names != names:
             raise ValueError(
                 f"the table for view {feature_view.name!r} has columns "

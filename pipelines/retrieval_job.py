@@ -133,7 +133,7 @@ class DeepFeastRetrievalJob(RetrievalJob):
 
 @dataclass
 class OneEntity:
-    """The latest row of a view without entities, under the key by which Feast writes it."""
+    """Rows of a view without entities, under the key by which Feast writes them online."""
 
     found: Result
 

@@ -215,6 +215,8 @@ def _like(values: pa.Array, column: pa.Array | pa.ChunkedArray) -> pa.Array:
     target = _plain(column).type
     if values.type == target:
         return values
+    if pa.types.is_null(values.type):  # pandas has no type for a column without values
+        return pc.cast(values, target)
     kinds = (pa.types.is_string, pa.types.is_large_string)
     texts = [any(kind(type_) for kind in kinds) for type_ in (values.type, target)]
     if texts[0] == texts[1]:
