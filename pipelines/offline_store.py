@@ -10,17 +10,17 @@ Feast finds ``DeepFeastOfflineStoreConfig`` by its name, beside the store.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
-from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import (
     OfflineStore,
@@ -28,18 +28,23 @@ from feast.infra.offline_stores.offline_store import (
     RetrievalMetadata,
 )
 from feast.infra.offline_stores.offline_utils import (
-    get_pyarrow_schema_from_batch_source,
     infer_event_timestamp_from_entity_df,
 )
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
-from feast.saved_dataset import SavedDatasetStorage
 from feast.utils import _get_requested_feature_views_to_features_dict, compute_non_entity_date_range
 
-from deepfeast.transforms.errors import JoinError, SpecError
-from deepfeast.transforms.file_sources import open_source, write_source
-from deepfeast.transforms.history import PointInTimeJoin, ViewHistory
+from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
+from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.file_sources import (
+    file_source,
+    locate,
+    open_source,
+    write_source,
+)
+from deepfeast.transforms.history import PointInTimeJoin, StoredRows, ViewHistory
 from deepfeast.transforms.latest import latest_rows, rows_between
+from deepfeast.transforms.tables import FeatureTable
 from deepfeast.transforms.times import instant, utc_times
 
 STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
@@ -52,82 +57,13 @@ class DeepFeastOfflineStoreConfig(FeastConfigBaseModel):
     """Dotted path of the store."""
 
     threads: int | None = None
-    """How many files or row groups are read at once; all cores by default."""
+    """How many row groups are read at once; all cores by default."""
+
+    memory_limit: str = "4GB"
+    """How much of a result `persist` and `to_remote_storage` hold at once, about."""
 
     staging_location: str | None = None
-    """Folder or URI for ``to_remote_storage``."""
-
-
-class DeepFeastRetrievalJob(RetrievalJob):
-    """A retrieval that runs when its result is asked for.
-
-    Parameters
-    ----------
-    evaluate : callable
-        Returns the Arrow table, each column in one chunk.
-    point_in_time : callable, optional
-        Returns the join itself, for callers that want matrices.
-    """
-
-    def __init__(
-        self,
-        evaluate: Callable[[], pa.Table],
-        config: RepoConfig,
-        *,
-        point_in_time: Callable[[], PointInTimeJoin] | None = None,
-        full_feature_names: bool = False,
-        on_demand_feature_views: Sequence[OnDemandFeatureView] = (),
-        metadata: RetrievalMetadata | None = None,
-    ):
-        self._evaluate = evaluate
-        self._config = config
-        self.point_in_time = point_in_time
-        self._full_feature_names = full_feature_names
-        self._on_demand_feature_views = list(on_demand_feature_views)
-        self._metadata = metadata
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        return self._evaluate()
-
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._evaluate().to_pandas()
-
-    @property
-    def full_feature_names(self) -> bool:
-        return self._full_feature_names
-
-    @property
-    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        return self._on_demand_feature_views
-
-    @property
-    def metadata(self) -> RetrievalMetadata | None:
-        return self._metadata
-
-    def persist(
-        self,
-        storage: SavedDatasetStorage,
-        allow_overwrite: bool = False,
-        timeout: int | None = None,
-    ) -> None:
-        """Write the result to the storage of a saved dataset."""
-        source = _file_source(storage.to_data_source())
-        write_source(self._config, source, self.to_arrow(), overwrite=allow_overwrite)
-
-    def supports_remote_storage_export(self) -> bool:
-        return self._config.offline_store.staging_location is not None
-
-    def to_remote_storage(self) -> list[str]:
-        """Write the result as Parquet under the staging location; return the paths."""
-        folder = self._config.offline_store.staging_location
-        if folder is None:
-            raise SpecError(
-                "to_remote_storage needs a place: set offline_store.staging_location in "
-                "feature_store.yaml to a folder or URI."
-            )
-        path = f"{folder.rstrip('/')}/{uuid.uuid4().hex}/part-00000.parquet"
-        write_source(self._config, FileSource(path=path), self.to_arrow())
-        return [FileSource.get_uri_for_file_path(self._config.repo_path, path)]
+    """Folder or URI for `to_remote_storage`."""
 
 
 class DeepFeastOfflineStore(OfflineStore):
@@ -162,7 +98,7 @@ class DeepFeastOfflineStore(OfflineStore):
             entity_df = _entities_between(config, list(by_view), *span)
         labels, timestamp = entity_rows(entity_df)
 
-        def point_in_time() -> PointInTimeJoin:
+        def find() -> PointInTimeJoin:
             histories = [
                 _history(config, view, features, full_feature_names)
                 for view, features in by_view.items()
@@ -171,9 +107,8 @@ class DeepFeastOfflineStore(OfflineStore):
 
         times = labels.column(timestamp).to_pandas()
         return DeepFeastRetrievalJob(
-            lambda: point_in_time().table(),
+            find,
             config,
-            point_in_time=None if on_demand else point_in_time,
             full_feature_names=full_feature_names,
             on_demand_feature_views=on_demand,
             metadata=RetrievalMetadata(
@@ -197,20 +132,25 @@ class DeepFeastOfflineStore(OfflineStore):
     ) -> RetrievalJob:
         """Return each entity's latest row whose event time lies in the range, ends included."""
 
-        def evaluate() -> pa.Table:
-            return _pull(
+        def find() -> Result:
+            table, columns = _open_columns(
                 config,
                 data_source,
-                join_key_columns,
-                feature_name_columns,
-                timestamp_field,
-                created_timestamp_column,
-                start_date,
-                end_date,
-                latest=True,
+                [*join_key_columns, *feature_name_columns],
+                [timestamp_field, created_timestamp_column],
             )
+            rows = latest_rows(
+                table,
+                join_key_columns,
+                timestamp_field,
+                created_timestamp_column or None,
+                instant(start_date),
+                instant(end_date),
+            )
+            found = StoredRows(table, rows, columns)
+            return found if join_key_columns else OneEntity(found)
 
-        return DeepFeastRetrievalJob(evaluate, config)
+        return DeepFeastRetrievalJob(find, config)
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -225,20 +165,26 @@ class DeepFeastOfflineStore(OfflineStore):
     ) -> RetrievalJob:
         """Return every row whose event time lies in the range, ends included."""
 
-        def evaluate() -> pa.Table:
-            return _pull(
+        def find() -> Result:
+            table, columns = _open_columns(
                 config,
                 data_source,
-                join_key_columns,
-                feature_name_columns,
-                timestamp_field,
-                created_timestamp_column,
-                start_date,
-                end_date,
-                latest=False,
+                [*join_key_columns, *feature_name_columns],
+                [timestamp_field, created_timestamp_column],
             )
+            start = instant(start_date) if start_date else None
+            end = instant(end_date) if end_date else None
+            found = StoredRows(table, rows_between(table, timestamp_field, start, end), columns)
+            return found if join_key_columns else OneEntity(found)
 
-        return DeepFeastRetrievalJob(evaluate, config)
+        return DeepFeastRetrievalJob(find, config)
+
+    def get_table_column_names_and_types_from_data_source(
+        self, config: RepoConfig, data_source: DataSource
+    ) -> Iterable[tuple[str, str]]:
+        """Read the schema of a source; Feast looks for Delta from where the process stands."""
+        schema = open_source(config, file_source(data_source)).schema
+        return [(column.name, str(column.type)) for column in schema]
 
     @staticmethod
     def offline_write_batch(
@@ -248,15 +194,15 @@ class DeepFeastOfflineStore(OfflineStore):
         progress: Callable[[int], Any] | None,
     ) -> None:
         """Append rows to the source of a feature view."""
-        source = _file_source(feature_view.batch_source)
-        _, names = get_pyarrow_schema_from_batch_source(config, source)
+        source = file_source(feature_view.batch_source)
+        names = open_source(config, source, feature_view).schema.names
         if table.column_names != names:
             raise ValueError(
                 f"the table for view {feature_view.name!r} has columns "
                 f"{', '.join(table.column_names)}; its source has, in this order, "
                 f"{', '.join(names)}."
             )
-        write_source(config, source, table, append=True)
+        write_source(config, source, [table], append=True)
         if progress:
             progress(table.num_rows)
 
@@ -271,11 +217,9 @@ class DeepFeastOfflineStore(OfflineStore):
         """Add logged features to their destination, as further Parquet files."""
         import pyarrow.dataset as ds
 
-        from deepfeast.transforms.file_sources import locate
-
         destination = logging_config.destination
         assert isinstance(destination, FileLoggingDestination)
-        filesystem, path = locate(config, _file_source(destination.to_data_source()))
+        filesystem, path = locate(config, file_source(destination.to_data_source()))
         rows = ds.dataset(str(data)) if isinstance(data, Path) else data
         ds.write_dataset(
             rows,
@@ -307,23 +251,17 @@ def entity_rows(entity_df: Any) -> tuple[pa.Table, str]:
         {str(name): kind for name, kind in entity_df.dtypes.items()}
     )
     frame = entity_df.assign(**{timestamp: utc_times(entity_df[timestamp], timestamp)})
-    return pa.Table.from_pandas(frame, preserve_index=False), timestamp
-
-
-def _file_source(source: DataSource | None) -> FileSource:
-    if not isinstance(source, FileSource):
-        raise SpecError(
-            f"{type(source).__name__} is no source for DeepFeastOfflineStore, which reads files: "
-            f"use a FileSource (Parquet or Delta)."
-        )
-    return source
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False), timestamp
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise JoinError(f"entity_df has a column of mixed kinds: {error}.") from None
 
 
 def _history(
     config: RepoConfig, view: FeatureView, features: list[str], full_names: bool
 ) -> ViewHistory:
     """Translate a Feast view, its mappings and its alias into columns of its table."""
-    source = _file_source(view.batch_source)
+    source = file_source(view.batch_source)
     to_source = {feature: column for column, feature in source.field_mapping.items()}
     key_map = view.projection.join_key_map
     keys = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
@@ -340,37 +278,17 @@ def _history(
     )
 
 
-def _pull(
+def _open_columns(
     config: RepoConfig,
     data_source: DataSource,
-    keys: list[str],
-    features: list[str],
-    timestamp: str,
-    created: str | None,
-    start: datetime | None,
-    end: datetime | None,
-    *,
-    latest: bool,
-) -> pa.Table:
-    """Read the rows of a range of event time, or the latest of each entity."""
-    table = open_source(config, _file_source(data_source))
-    columns = list(dict.fromkeys([*keys, *features, timestamp, *([created] if created else [])]))
-    if not features:
-        columns = table.schema.names
-    table.require([*columns, *keys])
-    first = instant(start) if start else None
-    last = instant(end) if end else None
-    if latest:
-        rows = latest_rows(table, keys, timestamp, created or None, first, last)
-    else:
-        rows = rows_between(table, timestamp, first, last)
-    found = table.take(rows, columns)
-    if latest and not keys:
-        # Feast materializes a view without entities under this key.
-        found = found.append_column(
-            DUMMY_ENTITY_ID, pa.array([DUMMY_ENTITY_VAL] * len(found), pa.string())
-        )
-    return found
+    columns: Sequence[str],
+    times: Sequence[str | None],
+) -> tuple[FeatureTable, list[str]]:
+    """Open a source for a pull, and say which columns to read: all, where none are named."""
+    table = open_source(config, file_source(data_source))
+    named = [*columns, *(column for column in times if column)]
+    table.require(named)
+    return table, list(dict.fromkeys(named)) if columns else table.schema.names
 
 
 def _entities_between(

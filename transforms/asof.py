@@ -33,7 +33,7 @@ class AsOf:
     ttl : timedelta, optional
         How old a row may be; None or zero for any age.
     known : bool
-        Leave out rows created after the label's time.
+        Leave out rows created after the label's time, or at no known time.
 
     Examples
     --------
@@ -87,7 +87,9 @@ class AsOf:
         """Replace the best rows by sorted ones that are at least as late."""
         found = _last_at_or_before(codes, times, self._index.label_codes, self._times)
         if self._known:
-            found = _last_not_above(created, found, self._times)
+            # Created at no known time: it cannot be shown to have been known.
+            created_by = np.where(created == NEVER, np.iinfo(np.int64).max, created)
+            found = _last_not_above(created_by, found, self._times)
             # Walking back may have left the label's own key.
             same = codes[np.maximum(found, 0)] == self._index.label_codes if len(codes) else False
             found = np.where((found >= 0) & same, found, -1)
@@ -213,6 +215,8 @@ def _like(values: pa.Array, column: pa.Array | pa.ChunkedArray) -> pa.Array:
     target = _plain(column).type
     if values.type == target:
         return values
+    if pa.types.is_null(values.type):  # pandas has no type for a column without values
+        return pc.cast(values, target)
     kinds = (pa.types.is_string, pa.types.is_large_string)
     texts = [any(kind(type_) for kind in kinds) for type_ in (values.type, target)]
     if texts[0] == texts[1]:

@@ -5,14 +5,16 @@ Relative paths mean the repo, as Feast documents, wherever the process was start
 
 from __future__ import annotations
 
+import itertools
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from deepfeast.transforms.errors import NeverEmbedded, SourceNotFound
-from deepfeast.transforms.tables import FeatureTable, open_table, resolve_filesystem
+from deepfeast.transforms.errors import NeverEmbedded, SourceNotFound, SpecError
+from deepfeast.transforms.tables import FeatureTable, open_table
 from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
@@ -31,14 +33,17 @@ def open_source(config: RepoConfig, source: FileSource, view: Any = None) -> Fea
     """
     filesystem, path = locate(config, source)
     delta = is_delta(source)
-    table = open_table(
-        source_uri(config, source) if delta else path,
-        delta=delta,
-        name=f"source {source.name!r}",
-        filesystem=filesystem,
-        storage_options=_storage_options(source) if delta else None,
-        missing=lambda where: _missing(source, view, where),
-    )
+    where = source_uri(config, source)
+    try:
+        table = open_table(
+            where if delta else path,
+            delta=delta,
+            name=f"source {source.name!r}",
+            filesystem=filesystem,
+            storage_options=_storage_options(source) if delta else None,
+        )
+    except FileNotFoundError:
+        raise _missing(source, view, where) from None
     table.threads = getattr(config.offline_store, "threads", None) or table.threads
     return table
 
@@ -46,12 +51,19 @@ def open_source(config: RepoConfig, source: FileSource, view: Any = None) -> Fea
 def write_source(
     config: RepoConfig,
     source: FileSource,
-    table: pa.Table,
+    tables: Iterable[pa.Table],
     *,
     append: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write a table where a source lies: a new file, more rows, or in place of what is there.
+    """Write tables where a source lies: a new file, more rows, or in place of what is there.
+
+    Parameters
+    ----------
+    tables : iterable of Table
+        At least one; written one after another, so that they need not fit in memory together.
+    append, overwrite : bool
+        What to do if something is there already.
 
     Raises
     ------
@@ -64,12 +76,32 @@ def write_source(
     exists = _exists(filesystem, path)
     if exists and not append and not overwrite:
         raise SavedDatasetLocationAlreadyExists(location=source.path)
-    if append and exists:
-        table = table.cast(open_source(config, source).schema)
+    first, tables = _peek(tables)
+    schema = open_source(config, source).schema if append and exists else first.schema
+    batches = (batch for table in tables for batch in table.cast(schema).to_batches())
+    reader = pa.RecordBatchReader.from_batches(schema, batches)
     if is_delta(source):
-        _write_delta(config, source, table, append=append)
+        _write_delta(config, source, reader, append=append)
     else:
-        _write_parquet(filesystem, path, table, append=append and exists)
+        _write_parquet(filesystem, path, reader, append=append and exists)
+
+
+def _peek(tables: Iterable[pa.Table]) -> tuple[pa.Table, Iterator[pa.Table]]:
+    tables = iter(tables)
+    first = next(tables)
+    return first, itertools.chain([first], tables)
+
+
+def file_source(source: Any) -> FileSource:
+    """Return a source if it is one of files; say what is wanted if it is not."""
+    from feast import FileSource
+
+    if not isinstance(source, FileSource):
+        raise SpecError(
+            f"{type(source).__name__} is no source for DeepFeastOfflineStore, which reads files: "
+            f"use a FileSource (Parquet or Delta)."
+        )
+    return source
 
 
 def locate(config: RepoConfig, source: FileSource) -> tuple[Any, str]:
@@ -82,6 +114,19 @@ def locate(config: RepoConfig, source: FileSource) -> tuple[Any, str]:
             uri, source.s3_endpoint_override or "", source.resolve_credentials()
         )
     return resolve_filesystem(uri) if "://" in uri else (None, uri)
+
+
+def resolve_filesystem(uri: str) -> tuple[Any, str]:
+    """Return the filesystem of a URI and the path on it; fsspec's where Arrow has none."""
+    import pyarrow.fs as fs
+
+    try:
+        return fs.FileSystem.from_uri(uri)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        import fsspec
+
+        system, path = fsspec.core.url_to_fs(uri)
+        return fs.PyFileSystem(fs.FSSpecHandler(system)), path
 
 
 def source_uri(config: RepoConfig, source: FileSource) -> str:
@@ -126,43 +171,50 @@ def _exists(filesystem: Any, path: str) -> bool:
     return filesystem.get_file_info(path).type != fs.FileType.NotFound
 
 
-def _write_delta(config: RepoConfig, source: FileSource, table: pa.Table, *, append: bool) -> None:
+def _write_delta(
+    config: RepoConfig, source: FileSource, rows: pa.RecordBatchReader, *, append: bool
+) -> None:
     from deltalake import write_deltalake
 
     write_deltalake(
         source_uri(config, source),
-        table,
+        rows,
         mode="append" if append else "overwrite",
         schema_mode=None if append else "overwrite",
         storage_options=_storage_options(source),
     )
 
 
-def _write_parquet(filesystem: Any, path: str, table: pa.Table, *, append: bool) -> None:
-    import pyarrow.dataset as ds
+def _write_parquet(filesystem: Any, path: str, rows: pa.RecordBatchReader, *, append: bool) -> None:
+    """Write one file if the path names one, otherwise a file in that folder."""
     import pyarrow.fs as fs
-    import pyarrow.parquet as pq
 
     system = filesystem or fs.LocalFileSystem()
     kind = system.get_file_info(path).type
-    if kind == fs.FileType.Directory or (
+    folder = kind == fs.FileType.Directory or (
         kind == fs.FileType.NotFound and not path.endswith((".parquet", ".pq"))
-    ):
-        ds.write_dataset(
-            table,
-            path,
-            format="parquet",
-            filesystem=system,
-            basename_template=f"{uuid.uuid4().hex}-{{i}}.parquet",
-            existing_data_behavior="overwrite_or_ignore" if append else "delete_matching",
-        )
+    )
+    if not folder:
+        _write_file(system, path, rows, append=append)
         return
-    if append:
-        table = pa.concat_tables([pq.read_table(path, filesystem=system), table])
-    parent = path.rpartition("/")[0]
-    if parent:
-        system.create_dir(parent, recursive=True)
+    if not append and kind == fs.FileType.Directory:
+        system.delete_dir_contents(path)
+    _write_file(system, f"{path}/{uuid.uuid4().hex}.parquet", rows)
+
+
+def _write_file(
+    system: Any, path: str, rows: pa.RecordBatchReader, *, append: bool = False
+) -> None:
+    import pyarrow.parquet as pq
+
+    system.create_dir(path.rpartition("/")[0] or ".", recursive=True)
     # Beside it and then in its place: a reader never sees half a file.
     beside = f"{path}.{uuid.uuid4().hex}.tmp"
-    pq.write_table(table, beside, filesystem=system)
+    with pq.ParquetWriter(beside, rows.schema, filesystem=system) as writer:
+        if append:
+            with pq.ParquetFile(path, filesystem=system) as file:
+                for batch in file.iter_batches():
+                    writer.write_batch(batch)
+        for batch in rows:
+            writer.write_batch(batch)
     system.move(beside, path)

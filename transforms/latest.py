@@ -74,7 +74,7 @@ class _Rows:
 
 
 def _candidates(
-    batch: pa.RecordBatch,
+    batch: pa.Table,
     keys: Sequence[str],
     timestamp: str,
     created: str | None,
@@ -88,7 +88,7 @@ def _candidates(
         inside &= np.asarray(pc.is_valid(batch.column(key)))
     at = np.flatnonzero(inside)
     known = nanoseconds(batch.column(created)) if created else np.full(len(times), NEVER)
-    taken = pa.Table.from_batches([batch.select(list(keys))]).take(pa.array(at))
+    taken = batch.select(list(keys)).take(pa.array(at))
     return _Rows(taken, times[at], known[at], at + offset)
 
 

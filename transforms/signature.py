@@ -28,21 +28,28 @@ def signature(
 ) -> dict[str, Any]:
     """Describe what a service serves now.
 
+    Parameters
+    ----------
+    store : FeatureStore
+    service : str, FeatureService or sequence of str
+        As in `service_columns`.
+
     Returns
     -------
     dict
-        ``version``, ``service``, ``columns`` (names in order) and ``fingerprints``
-        (``view:feature`` to sha256; None where the view was never embedded).
+        ``version``, ``service`` (its name, or None), ``columns`` (names in order) and
+        ``fingerprints`` (``view:feature`` to sha256; None where nothing was embedded yet).
+        Plain JSON, smaller than a page.
     """
     columns = service_columns(store, service, full_feature_names=full_feature_names)
     name = service if isinstance(service, str) else getattr(service, "name", None)
-    return signature_of(store, columns, service=name)
+    return describe(store, columns, name)
 
 
-def signature_of(
-    store: FeatureStore, columns: Sequence[ServiceColumn], *, service: str | None = None
+def describe(
+    store: FeatureStore, columns: Sequence[ServiceColumn], service: str | None
 ) -> dict[str, Any]:
-    """Describe columns that are already at hand."""
+    """Make the signature of columns that are already at hand."""
     return {
         "version": VERSION,
         "service": service,
