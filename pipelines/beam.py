@@ -94,7 +94,7 @@ def run_stage(
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
-            raise _original(error) from error
+            raise original_error(error) from error
     progress(name, total, total)
 
 
@@ -119,7 +119,7 @@ def _watched(
         thread.join()
 
 
-def _original(error: Exception) -> Exception:
+def original_error(error: Exception) -> Exception:
     """Return the error a worker raised: runners hand back only its text."""
     text = str(error)
     found = re.findall(

@@ -22,8 +22,8 @@ from feast.infra.common.materialization_job import MaterializationJob, Materiali
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
-from deepfeast.pipelines.latest import Columns, Reading, Span, open_files
-from deepfeast.transforms.errors import SpecError
+from deepfeast.pipelines.places import Columns, Reading, Span
+from deepfeast.transforms.file_sources import open_source
 from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class BeamEngineConfig(FeastConfigBaseModel):
     type: Literal["deepfeast.pipelines.engine.BeamEngine"] = "deepfeast.pipelines.engine.BeamEngine"
     runner: str = "FnApiRunner"
     """A Beam runner by name."""
-    options: list[str] = []
+    options: Sequence[str] = ()
     """Beam options as on a command line, e.g. ``["--flink_master=host:8081"]``."""
     batch_rows: int = 2000
     """Rows of one write to the online store."""
@@ -90,10 +90,7 @@ class BeamEngine(ComputeEngine):
     embed : bool
         Embed deep feature views first.
 
-    Raises
-    ------
-    SpecError
-        If the runner is one that loses data.
+    A runner that loses data, Dask's, is refused when the first view is materialized.
     """
 
     def __init__(
@@ -108,8 +105,7 @@ class BeamEngine(ComputeEngine):
     ):
         feast.pop("type", None)
         super().__init__(**feast)
-        self.runner = beam_runner(runner)
-        self.options = list(options)
+        self.options = [f"--runner={runner}", *options]
         self.batch_rows, self.staging, self.embed = batch_rows, staging, embed
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -148,11 +144,9 @@ class BeamEngine(ComputeEngine):
 
         from deepfeast.pipelines.embed import embed
 
-        embed(FeatureStore(config=self.repo_config), view.name)
+        embed(FeatureStore(config=self.repo_config), view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
-        from apache_beam.options.pipeline_options import PipelineOptions
-
         from deepfeast.pipelines.materialize import run
 
         deep = deep_spec(view) is not None
@@ -164,8 +158,7 @@ class BeamEngine(ComputeEngine):
                 span,
                 self.repo_config,
                 view,
-                runner=self.runner,
-                options=PipelineOptions(self.options),
+                options=self.options,
                 batch_rows=self.batch_rows,
             )
 
@@ -175,10 +168,12 @@ class BeamEngine(ComputeEngine):
         import pyarrow.parquet as pq
         from feast import FileSource
 
-        source, columns = view.batch_source, Columns.of(view)
+        source: Any = view.batch_source
+        columns = Columns.of(view)
         where = f"the source of view {view.name!r}"
         if isinstance(source, FileSource):
-            return Reading.of_dataset(open_files(source, self.repo_config), columns, where)
+            files = open_source(self.repo_config, source, view)
+            return Reading.of_dataset(files.dataset, columns, where)
         table = self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,
             data_source=source,
@@ -206,26 +201,3 @@ def needs_feast(view: FeatureView) -> bool:
         or getattr(view, "enable_validation", False)
         or getattr(view, "offline", False)
     )
-
-
-def beam_runner(name: str) -> str:
-    """Check the name of a Beam runner.
-
-    Raises
-    ------
-    SpecError
-        If it is Dask's.
-
-    Examples
-    --------
-    >>> beam_runner("DirectRunner")
-    'FnApiRunner'
-    """
-    if "dask" in name.lower():
-        raise SpecError(
-            f"runner {name!r}: Beam's Dask runner loses rows without saying so (outputs of "
-            f"one step are mixed, some never arrive). Use FnApiRunner, FlinkRunner, SparkRunner or "
-            f"DataflowRunner."
-        )
-    # Left to itself, DirectRunner downloads a binary, and can wait for it for ever.
-    return "FnApiRunner" if name in ("DirectRunner", "direct") else name

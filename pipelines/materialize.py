@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
-from deepfeast.pipelines.latest import Reading, Span, find_latest, to_instants
+from deepfeast.pipelines.beam import original_error, pipeline_options
+from deepfeast.pipelines.places import Reading, Span, find_latest, to_instants
 from deepfeast.transforms.online_tables import OnlineRows, online_table
 from deepfeast.transforms.protos import to_values
 
 if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
     from feast import FeatureView, RepoConfig
 
 KEYS_PER_PART = 5_000_000
@@ -112,29 +112,43 @@ def run(
     config: RepoConfig,
     view: FeatureView,
     *,
-    runner: str,
-    options: PipelineOptions,
+    options: Sequence[str],
     batch_rows: int,
 ) -> dict[str, int]:
     """Run the job and wait for it.
+
+    Parameters
+    ----------
+    options : sequence of str
+        Beam options, the runner among them.
+    batch_rows : int
+        Rows of one write.
 
     Returns
     -------
     dict of str to int
         ``rows_written`` and ``rows_older_than_stored``, where the runner reports metrics.
+
+    Raises
+    ------
+    DeepfeastError
+        What a worker raised, as it raised it.
     """
     rows = sum(group.count_rows() for group in reading.groups)
     parts = rows // KEYS_PER_PART + 1 if reading.columns.keys else 1
-    pipeline = beam.Pipeline(runner=runner, options=options)
-    (
+    pipeline = beam.Pipeline(options=pipeline_options(options))
+    _ = (
         pipeline
         | "Parts" >> beam.Create(list(range(parts)), reshuffle=parts > 1)
         | "FindLatest" >> beam.ParDo(FindLatest(reading, span, parts))
         | "ByRowGroup" >> beam.GroupByKey()
         | "WriteOnline" >> beam.ParDo(WriteOnline(reading, config, view, batch_rows))
     )
-    result = pipeline.run()
-    result.wait_until_finish()
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except Exception as error:
+        raise original_error(error) from error
     return _counts(result)
 
 

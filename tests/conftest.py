@@ -25,7 +25,7 @@ def shared() -> Path:
 def make_store(tmp_path):
     """Apply Feast objects to a repo of their own and return its FeatureStore."""
 
-    def make(*objects, offline_store=None, name="repo", **config):
+    def make(*objects, offline_store=None, online_store=None, name="repo", **config):
         from feast import FeatureStore, RepoConfig
 
         folder = tmp_path / name
@@ -36,7 +36,8 @@ def make_store(tmp_path):
                 project="shop",
                 provider="local",
                 registry=str(folder / "data" / "registry.db"),
-                online_store={"type": "sqlite", "path": str(folder / "data" / "online.db")},
+                online_store=online_store
+                or {"type": "sqlite", "path": str(folder / "data" / "online.db")},
                 offline_store=offline_store or {"type": ours},
                 entity_key_serialization_version=3,
                 repo_path=folder,

@@ -6,52 +6,38 @@ answers with the columns a model was trained on, in their order, as a frame or a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.transforms.arrow import matrix_to_vectors
-from deepfeast.transforms.columns import ServiceColumn, resolve_features, service_columns
-from deepfeast.transforms.errors import JoinError, did_you_mean
-from deepfeast.transforms.online_tables import Key, OnlineRows, OnlineTable, online_table
-from deepfeast.transforms.protos import to_scalars, to_values, to_vectors
-from deepfeast.transforms.views import DeepFeature, deep_spec
+from deepfeast.transforms.columns import ServiceColumn, service_columns
+from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.online_tables import OnlineRows
+from deepfeast.transforms.online_view import (
+    ENCODED,
+    GIVEN,
+    NULL,
+    REJECTED,
+    Found,
+    OnlineView,
+    open_views,
+)
+from deepfeast.transforms.protos import to_numbers, to_scalars, to_values, to_vectors
+from deepfeast.transforms.signature import check_signature, load_signature, signature_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
     from numpy.typing import NDArray
 
-    from deepfeast.transforms.encoders.base import Encoder
+    from deepfeast.transforms.encoders import Encoder
+    from deepfeast.transforms.views import DeepFeature
 
 Rows = Any  # a list of dicts, or a DataFrame
-PRESENT, MISSING, EXPIRED, NULL = "present", "missing", "expired", "null"
-GIVEN, ENCODED, REJECTED = "given", "encoded", "rejected"
-
-
-@dataclass
-class _View:
-    """One view of the service: its online table, and what is asked of it."""
-
-    table: OnlineTable
-    join_columns: list[str]  # columns of the rows that hold its keys, in the table's order
-    features: list[ServiceColumn]
-    ttl: float  # seconds; 0 means for ever
-    deep: dict[str, DeepFeature]
-
-
-@dataclass
-class _Found:
-    """What was found for one feature."""
-
-    values: list[bytes | None]
-    statuses: list[str]
-    vectors: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # encoded on the spot
-    given: dict[int, Any] = field(default_factory=dict)  # taken from the rows
 
 
 class OnlineFeatures:
@@ -61,11 +47,19 @@ class OnlineFeatures:
     ----------
     store : FeatureStore or path of a Feast repo
     service : str or sequence of str
-        A feature service, or feature references ``"view:feature"``.
-    expect : Signature or path, optional
-        What the model was trained on.
+        A feature service, or references ``"view:feature"``.
+    expect : dict or path, optional
+        Signature of what the model was trained on: ``frame.attrs["deepfeast"]`` of its training
+        frame, or the file that `save_signature` wrote.
     full_feature_names : bool
         As the training frame was made.
+
+    Attributes
+    ----------
+    columns : list of str
+        The flat columns, in order.
+    signature : dict
+        Of what is served.
 
     Raises
     ------
@@ -85,20 +79,24 @@ class OnlineFeatures:
         store: FeatureStore | str | Path,
         service: str | Sequence[str],
         *,
-        expect: Any = None,
+        expect: dict[str, Any] | str | Path | None = None,
         full_feature_names: bool = False,
     ):
         from feast import FeatureStore
 
-        if not isinstance(store, FeatureStore):
-            store = FeatureStore(repo_path=str(store))
-        self.store, self.service = store, service
-        self.features = service_columns(store, service, full_feature_names=full_feature_names)
+        self.store = store if isinstance(store, FeatureStore) else FeatureStore(str(store))
+        self.features = service_columns(self.store, service, full_feature_names=full_feature_names)
         self.columns = [name for feature in self.features for name in feature.columns]
+        name = service if isinstance(service, str) else None
+        self.signature = signature_of(self.store, self.features, service=name)
+        if expect is not None:
+            check_signature(
+                expect if isinstance(expect, dict) else load_signature(expect), self.signature
+            )
         self._kinds = {f.name: f.dtype.to_value_type() for f in self.features}
-        self._encoders: dict[DeepFeature, Encoder] = {}
-        self._views, self._computed = _resolve(store, service, self.features)
         self._full_names = full_feature_names
+        self._encoders: dict[str, Encoder] = {}
+        self._views, self._computed = open_views(self.store, service, self.features)
 
     def frame(
         self,
@@ -108,48 +106,48 @@ class OnlineFeatures:
         push: bool = False,
         now: datetime | None = None,
     ) -> Any:
-        """Look rows up.
+        """Look rows up as a DataFrame.
 
         Parameters
         ----------
         rows : list of dict, or DataFrame, of length n_rows
-            Entity keys. What the online store does not have may be given beside them: the raw
-            column of a deep feature (it is encoded as the embed job would), or a handcrafted
-            feature by its name.
+            Entity keys. What the online store does not have may stand beside them: the raw
+            column of a deep feature (it is encoded on the spot, by the encoder of the view's
+            embedding table), or a handcrafted feature by its name.
         statuses : bool
             Return the statuses, too.
         push : bool
-            Write what was encoded to the online store.
+            Write vectors that were encoded on the spot to the online store.
         now : datetime, optional
-            The time that ttl is counted from; by default the present.
+            The time that ttl is counted from, and that is pushed; by default the present.
 
         Returns
         -------
         DataFrame of shape (n_rows, n_columns)
-            The training frame's feature columns, in its order and types. NaN for what is
-            missing, null or older than its view's ttl. The index is that of `rows`.
+            The training frame's feature columns, in its order. NaN for what is missing, null or
+            older than its view's ttl. The index is that of `rows`.
         DataFrame of shape (n_rows, n_features)
             With `statuses`: ``present``, ``missing``, ``expired``, ``null``, ``given``,
-            ``encoded`` or ``rejected`` for each feature.
+            ``encoded`` or ``rejected``.
 
         Raises
         ------
         JoinError
-            If the rows lack an entity key; it names those present.
+            If the rows lack an entity key; it names what they have.
         """
         import pandas as pd
 
         found, index = self._find(rows, push, now)
-        frame = _assemble([self._column(f, found[f.name]) for f in self.features], index)
+        frame = self._assemble(found, index)
         if not statuses:
             return frame
-        table = {feature.name: found[feature.name].statuses for feature in self.features}
-        return frame, pd.DataFrame(table, index=index)
+        told = {feature.name: found[feature.name].statuses() for feature in self.features}
+        return frame, pd.DataFrame(told, index=index)
 
     def matrix(
         self, rows: Rows, *, push: bool = False, now: datetime | None = None
     ) -> tuple[NDArray[np.float32], list[str]]:
-        """Look rows up as one matrix; parameters as in `frame`.
+        """Look rows up as one matrix, without a DataFrame; parameters as in `frame`.
 
         Returns
         -------
@@ -167,287 +165,228 @@ class OnlineFeatures:
         start = 0
         for feature in self.features:
             stop = start + len(feature.columns)
-            self._fill(feature, found[feature.name], X[:, start:stop])
+            if feature.dim is None:
+                X[:, start] = self._numbers(feature, found[feature.name])
+            else:
+                self._vectors(feature, found[feature.name], X[:, start:stop])
             start = stop
         return X, list(self.columns)
 
-    def _fill(self, feature: ServiceColumn, found: _Found, out: NDArray[np.float32]) -> None:
-        if feature.dim is not None:
-            self._vectors(feature, found, out)
-            return
-        numbers = [np.nan if value is None else value for value in self._scalars(feature, found)]
-        try:
-            out[:, 0] = numbers
-        except (ValueError, TypeError) as error:
-            raise JoinError(
-                f"the feature {feature.name!r} ({feature.dtype}) is no number and has no place in "
-                f"a matrix. Use frame(), or a service without it."
-            ) from error
-
-    def _vectors(
-        self, feature: ServiceColumn, found: _Found, out: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        assert feature.dim is not None
-        matrix = to_vectors(found.values, feature.dim, self._kinds[feature.name], out)
-        for row, vector in found.vectors.items():
-            matrix[row] = vector
-        return matrix
-
-    def _scalars(self, feature: ServiceColumn, found: _Found) -> list[Any]:
-        values = to_scalars(found.values, self._kinds[feature.name])
-        for row, value in found.given.items():
-            values[row] = value
-        return values
-
-    def _column(self, feature: ServiceColumn, found: _Found) -> Any:
-        if feature.dim is not None:
-            return feature.columns, self._vectors(feature, found)
-        return feature.columns, typed(self._scalars(feature, found), self._kinds[feature.name])
-
-    def _find(self, rows: Rows, push: bool, now: datetime | None) -> tuple[dict[str, _Found], Any]:
+    def _find(self, rows: Rows, push: bool, now: datetime | None) -> tuple[dict[str, Found], Any]:
         asked, index = _by_column(rows)
-        time = (now or datetime.now(timezone.utc)).timestamp()
-        found: dict[str, _Found] = {}
+        time = now or datetime.now(timezone.utc)
+        found: dict[str, Found] = {}
         for view in self._views:
-            keys = _keys(asked, view, len(index))
-            found |= _read(view, keys, time)
-            self._take_given(view, asked, keys, found)
-            if view.deep:
-                self._encode(view, asked, keys, found, push, now)
+            answer = view.read(asked, len(index), time)
+            self._fill_gaps(view, asked, answer)
+            if push:
+                _push(view, answer, time)
+            found |= answer
         if self._computed:
             found |= self._ask_feast(asked)
         return found, index
 
-    def _take_given(
-        self, view: _View, asked: dict[str, list[Any]], keys: list[Key | None], found: Any
+    def _fill_gaps(
+        self, view: OnlineView, asked: dict[str, list[Any]], answer: dict[str, Found]
     ) -> None:
-        """Fill gaps with features that the rows bring themselves."""
+        """Take from the rows what the store does not have."""
         for feature in view.features:
-            if feature.feature in asked and feature.feature not in view.deep:
-                result = found[feature.name]
-                for row, value in enumerate(asked[feature.feature]):
-                    if value is not None and not result.values[row]:
-                        result.given[row] = value
-                        result.statuses[row] = GIVEN
+            deep, found = view.deep(feature), answer[feature.name]
+            given = asked.get(deep.column if deep else feature.feature)
+            if given is None or (deep is None and feature.feature in view.join_columns):
+                continue
+            rows = [row for row in found.gaps if given[row] is not None]
+            if not rows:
+                continue
+            values = [given[row] for row in rows]
+            if deep:
+                told = self._encode(view, deep, values)
+                found.filled.update(zip(rows, told, strict=True))
+            else:
+                found.filled.update(
+                    (row, (GIVEN, value)) for row, value in zip(rows, values, strict=True)
+                )
 
     def _encode(
-        self,
-        view: _View,
-        asked: dict[str, list[Any]],
-        keys: list[Key | None],
-        found: dict[str, _Found],
-        push: bool,
-        now: datetime | None,
-    ) -> None:
-        """Fill gaps with vectors of the raw values in the rows, as the embed job makes them."""
-        for feature in view.features:
-            deep = view.deep[feature.feature]
-            raw, result = asked.get(deep.column), found[feature.name]
-            todo = [
-                row
-                for row in range(len(keys))
-                if raw is not None and raw[row] is not None and not result.values[row]
-            ]
-            if not todo:
-                continue
-            vectors, rejects = self._encode_values(deep, [raw[row] for row in todo])
-            for position, row in enumerate(todo):
-                missing = np.isnan(vectors[position]).any()
-                result.vectors[row] = vectors[position]
-                result.statuses[row] = (
-                    REJECTED if position in rejects else NULL if missing else ENCODED
-                )
-            if push:
-                _push(view, feature, keys, result, now or datetime.now(timezone.utc))
-
-    def _encode_values(self, deep: DeepFeature, values: list[Any]) -> Any:
+        self, view: OnlineView, deep: DeepFeature, values: list[Any]
+    ) -> list[tuple[str, NDArray[np.float32]]]:
+        """Encode raw values as the embed job does."""
         import pyarrow as pa
 
         from deepfeast.transforms.contents import encode_column, image_reader
+
+        encoder = self._encoder(view, deep)
+        reader = image_reader(self._root(view, deep), encoder.modality)
+        vectors, rejects = encode_column(pa.array(values), encoder, reader)
+        return [
+            (REJECTED if row in rejects else NULL if np.isnan(v[0]) else ENCODED, v)
+            for row, v in enumerate(vectors)
+        ]
+
+    def _encoder(self, view: OnlineView, deep: DeepFeature) -> Encoder:
+        """Return the encoder that the view's embedding table was made with."""
         from deepfeast.transforms.encoders import build_encoder
+        from deepfeast.transforms.file_sources import source_uri
+        from deepfeast.transforms.fitted import fitted_encoder
 
-        if deep not in self._encoders:
-            self._encoders[deep] = build_encoder(deep)
-        encoder = self._encoders[deep]
-        reader = image_reader(self._root(deep), encoder.modality)
-        return encode_column(pa.array(values), encoder, reader)
+        name = f"{view.table.view.name}:{deep.name}"
+        if name not in self._encoders:
+            table: Any = view.table.view.batch_source
+            uri = source_uri(self.store.config, table)
+            fingerprint = next(
+                self.signature["fingerprints"].get(f.reference)
+                for f in view.features
+                if f.feature == deep.name
+            )
+            self._encoders[name] = (
+                fitted_encoder(deep, uri, fingerprint) if fingerprint else build_encoder(deep)
+            )
+        return self._encoders[name]
 
-    def _root(self, deep: DeepFeature) -> str:
-        """Return the folder that image paths are relative to."""
-        return deep.root or str(self.store.repo_path)
+    def _root(self, view: OnlineView, deep: DeepFeature) -> str:
+        """Return the folder that image paths are relative to: as in the embed job, the source's."""
+        from deepfeast.transforms.file_sources import source_uri
 
-    def _ask_feast(self, asked: dict[str, list[Any]]) -> dict[str, _Found]:
+        if deep.root or view.spec is None:
+            return deep.root or ""
+        source: Any = self.store.get_data_source(view.spec.source)
+        uri = source_uri(self.store.config, source)
+        return uri if Path(uri).is_dir() else str(Path(uri).parent)
+
+    def _ask_feast(self, asked: dict[str, list[Any]]) -> dict[str, Found]:
         """Have Feast compute the features of on-demand views."""
-        references = [feature.reference for feature in self._computed]
         proto = self.store.get_online_features(
-            references, asked, full_feature_names=self._full_names
+            features=[feature.reference for feature in self._computed],
+            entity_rows=asked,
+            full_feature_names=self._full_names,
         ).proto
         answers = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
-        found = {}
-        for feature in self._computed:
-            values = [value.SerializeToString() for value in answers[feature.name].values]
-            statuses = [PRESENT if value else NULL for value in values]
-            found[feature.name] = _Found(list(values), statuses)
-        return found
+        return {
+            feature.name: Found([v.SerializeToString() for v in answers[feature.name].values])
+            for feature in self._computed
+        }
 
+    def _vectors(
+        self, feature: ServiceColumn, found: Found, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        assert feature.dim is not None
+        matrix = to_vectors(found.values, feature.dim, self._kinds[feature.name], out)
+        for row, (_, vector) in found.filled.items():
+            matrix[row] = vector
+        return matrix
 
-def _resolve(
-    store: FeatureStore, service: Any, features: list[ServiceColumn]
-) -> tuple[list[_View], list[ServiceColumn]]:
-    """Group features by view; those of on-demand views are Feast's to compute."""
-    from feast import OnDemandFeatureView
+    def _numbers(self, feature: ServiceColumn, found: Found) -> NDArray[np.float64]:
+        try:
+            numbers = to_numbers(found.values, self._kinds[feature.name])
+            for row, (_, value) in found.filled.items():
+                numbers[row] = value
+        except (ValueError, TypeError) as error:
+            raise JoinError(
+                f"feature {feature.reference} is {feature.dtype}: a matrix holds numbers. Leave it "
+                f"out of the service, or use frame()."
+            ) from error
+        return numbers
 
-    known = {view.name: view for view in store.list_all_feature_views()}
-    named = resolve_features(store, service)
-    projections = (
-        {}
-        if isinstance(named, list)
-        else {projection.name_to_use(): projection for projection in named.feature_view_projections}
-    )
-    grouped: dict[str, _View] = {}
-    computed = []
-    for feature in features:
-        view = known[feature.registered]
-        if isinstance(view, OnDemandFeatureView):
-            computed.append(feature)
-            continue
-        if feature.view not in grouped:
-            renamed = getattr(projections.get(feature.view), "join_key_map", None) or {}
-            grouped[feature.view] = _open_view(store, view, renamed)
-        grouped[feature.view].features.append(feature)
-    return list(grouped.values()), computed
+    def _assemble(self, found: dict[str, Found], index: Any) -> pd.DataFrame:
+        """Put the columns side by side: vectors as blocks, what lies between them as one frame."""
+        import pandas as pd
 
+        parts: list[pd.DataFrame] = []
+        plain: dict[str, Any] = {}
+        for feature in self.features:
+            if feature.dim is None:
+                plain[feature.name] = self._column(feature, found[feature.name])
+                continue
+            if plain:
+                parts.append(pd.DataFrame(plain, index=index, copy=False))
+                plain = {}
+            matrix = self._vectors(feature, found[feature.name])
+            parts.append(
+                pd.DataFrame(matrix, index=index, columns=self._names(feature), copy=False)
+            )
+        if plain or not parts:
+            parts.append(pd.DataFrame(plain, index=index, copy=False))
+        return parts[0] if len(parts) == 1 else pd.concat(parts, axis=1, copy=False)
 
-def _open_view(store: FeatureStore, view: Any, renamed: dict[str, str]) -> _View:
-    table = online_table(store._get_provider().online_store, store.config, view)
-    spec = deep_spec(view)
-    return _View(
-        table=table,
-        join_columns=[renamed.get(name, name) for name in table.entity_keys.join_keys],
-        features=[],
-        ttl=view.ttl.total_seconds() if view.ttl else 0.0,
-        deep={deep.name: deep for deep in spec.features} if spec else {},
-    )
+    def _names(self, feature: ServiceColumn) -> pd.Index:
+        import pandas as pd
+
+        return pd.Index(feature.columns)
+
+    def _column(self, feature: ServiceColumn, found: Found) -> Any:
+        kind = self._kinds[feature.name]
+        values = to_scalars(found.values, kind)
+        for row, (_, value) in found.filled.items():
+            values[row] = value
+        return typed(values, kind.name)
 
 
 def _by_column(rows: Rows) -> tuple[dict[str, list[Any]], Any]:
     """Turn rows into columns, None for what is missing, and their index."""
-    if isinstance(rows, dict) or isinstance(rows, str):
+    if isinstance(rows, (dict, str)):
         raise JoinError(
             "expected a list of rows, such as [{'listing_id': 'f9dc'}], or a DataFrame."
         )
     if hasattr(rows, "columns"):
         missing = rows.isna()
         return {
-            name: [
-                None if m else v for v, m in zip(rows[name].tolist(), missing[name], strict=True)
-            ]
+            name: [None if m else v for v, m in zip(rows[name], missing[name], strict=True)]
             for name in rows.columns
         }, rows.index
     rows = list(rows)
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys(chain.from_iterable(rows))
     return {name: [row.get(name) for row in rows] for name in names}, range(len(rows))
 
 
-def _keys(asked: dict[str, list[Any]], view: _View, count: int) -> list[Key | None]:
-    """Return the key of each row, None where a part of it is missing."""
-    from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
-
-    if view.join_columns == [DUMMY_ENTITY_ID]:
-        return [(DUMMY_ENTITY_VAL,)] * count
-    for name in view.join_columns:
-        if name not in asked and count:
-            raise JoinError(
-                f"the rows have no column {name!r}, the entity key of view "
-                f"{view.table.view.name!r}. They have: {', '.join(asked) or 'nothing'}."
-                f"{did_you_mean(name, asked)}"
-            )
-    clean = view.table.entity_keys.clean
-    rows = zip(*(asked.get(name, []) for name in view.join_columns), strict=True)
-    return [None if None in key else clean(key) for key in rows]
-
-
-def _read(view: _View, keys: list[Key | None], now: float) -> dict[str, _Found]:
-    """Read one view, each key once, and drop what is too old."""
-    distinct = {
-        key: row for row, key in enumerate(dict.fromkeys(key for key in keys if key is not None))
-    }
-    rows = view.table.read(list(distinct), [feature.feature for feature in view.features])
-    oldest = now - view.ttl if view.ttl else float("-inf")
-    expired = [time is not None and time.timestamp() < oldest for time in rows.times]
-    places = [distinct.get(key, -1) for key in keys]  # type: ignore[arg-type]
-    found = {}
-    for feature in view.features:
-        column = [
-            None if old else v for v, old in zip(rows.values[feature.feature], expired, strict=True)
-        ]
-        found[feature.name] = _Found(
-            [None if place < 0 else column[place] for place in places],
-            [
-                MISSING if place < 0 else _status(rows, place, column[place], expired[place])
-                for place in places
-            ],
-        )
-    return found
-
-
-def _status(rows: OnlineRows, place: int, value: bytes | None, expired: bool) -> str:
-    if rows.times[place] is None:
-        return MISSING
-    return EXPIRED if expired else PRESENT if value else NULL
-
-
-def _push(
-    view: _View, feature: ServiceColumn, keys: list[Key | None], found: _Found, now: datetime
-) -> None:
+def _push(view: OnlineView, answer: dict[str, Found], now: datetime) -> None:
     """Write vectors that were encoded on the spot to the online store."""
-    rows = {
-        key: row
-        for row, key in enumerate(keys)
-        if key is not None and found.statuses[row] == ENCODED
-    }
-    if rows:
-        column = matrix_to_vectors(np.stack([found.vectors[row] for row in rows.values()]))
-        values = list(to_values(column, feature.dtype.to_value_type()))
-        view.table.write_newer(OnlineRows(list(rows), [now] * len(rows), {feature.feature: values}))
+    from deepfeast.transforms.arrow import matrix_to_vectors
+
+    for feature in view.features:
+        found = answer[feature.name]
+        assert found.seen is not None
+        vectors = {
+            found.seen.keys[row]: vector
+            for row, (status, vector) in found.filled.items()
+            if status == ENCODED and found.seen.keys[row] is not None
+        }
+        if vectors:
+            column = matrix_to_vectors(np.stack(list(vectors.values())))
+            values: list[bytes | None] = [*to_values(column, feature.dtype.to_value_type())]
+            keys = [key for key in vectors if key is not None]
+            view.table.write_newer(OnlineRows(keys, [now] * len(keys), {feature.feature: values}))
 
 
-def typed(values: list[Any], kind: Any) -> Any:
+def typed(values: list[Any], kind: str) -> Any:
     """Give a column the type that the training frame has.
 
-    An int stays an int unless a value is missing, then it is pandas' nullable Int64; likewise
-    for bools.
+    Whole numbers stay whole: where one is missing the column is pandas' nullable Int64.
+
+    Examples
+    --------
+    >>> typed([1, None], "INT64")
+    <IntegerArray>
+    [1, <NA>]
+    Length: 2, dtype: Int64
     """
     import pandas as pd
 
-    missing = any(value is None for value in values)
-    if kind.name in _PLAIN:
-        plain, nullable = _PLAIN[kind.name]
-        if missing and nullable:
-            return pd.array(values, dtype=nullable)
-        return np.array([np.nan if v is None else v for v in values] if missing else values, plain)
+    missing = None in values
+    if kind in _NULLABLE:
+        plain, nullable = _NULLABLE[kind]
+        return pd.array(values, dtype=nullable) if missing else np.array(values, plain)
+    if kind in _FLOATS:
+        return np.array(values, _FLOATS[kind])
+    if kind == "UNIX_TIMESTAMP":
+        return pd.to_datetime(pd.Series(values, dtype=object), utc=True).array
     column = np.empty(len(values), object)
     column[:] = values
     return column
 
 
-_PLAIN = {
-    "INT32": ("int32", "Int32"),
+_FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
+_NULLABLE = {
+    "INT32": ("int32", "Int64"),
     "INT64": ("int64", "Int64"),
     "BOOL": ("bool", "boolean"),
-    "FLOAT": ("float32", None),
-    "DOUBLE": ("float64", None),
 }
-
-
-def _assemble(columns: Iterable[tuple[tuple[str, ...], Any]], index: Any) -> pd.DataFrame:
-    """Put columns side by side, without one Series for each number of a vector."""
-    import pandas as pd
-
-    blocks = []
-    for names, data in columns:
-        if getattr(data, "ndim", 1) == 2:
-            blocks.append(pd.DataFrame(data, columns=list(names), index=index, copy=False))
-        else:
-            blocks.append(pd.DataFrame({names[0]: data}, index=index, copy=False))
-    return pd.concat(blocks, axis=1) if blocks else pd.DataFrame(index=index)

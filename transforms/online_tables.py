@@ -54,7 +54,8 @@ class OnlineTable:
     """One view in any online store, through the interface every Feast store has."""
 
     def __init__(self, store: OnlineStore, config: RepoConfig, view: FeatureView):
-        self.store, self.config, self.view = store, config, view
+        self.store: Any = store
+        self.config, self.view = config, view
         join_keys = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
         self.entity_keys = EntityKeys(join_keys, config.entity_key_serialization_version)
 
@@ -227,7 +228,9 @@ class RedisTable(OnlineTable):
         with self.store._get_client(settings).pipeline(transaction=False) as pipe:
             for row in fresh:
                 key = self._key(rows.keys[row])
-                written = {name: column[row] or b"" for name, column in fields.items()}
+                written: dict[bytes | str, bytes] = {
+                    name: column[row] or b"" for name, column in fields.items()
+                }
                 written[self._time_field] = _to_redis(rows.times[row])
                 pipe.hset(key, mapping=written)
                 if settings.key_ttl_seconds:
@@ -262,11 +265,12 @@ def _from_redis(value: bytes | None) -> datetime | None:
 def online_table(store: OnlineStore, config: RepoConfig, view: FeatureView) -> OnlineTable:
     """Open a view's table in the quickest way that is sound for the store."""
     settings = config.online_store
-    kind = type(store).__name__, type(store).__module__
-    if kind == ("SqliteOnlineStore", "feast.infra.online_stores.sqlite"):
-        # With these two, Feast keeps further columns that only it knows how to fill.
-        if not (settings.vector_enabled or settings.enable_openai_compatible_store):
-            return SqliteTable(store, config, view)
-    if kind == ("RedisOnlineStore", "feast.infra.online_stores.redis"):
+    kind = f"{type(store).__module__}.{type(store).__name__}"
+    if kind == "feast.infra.online_stores.redis.RedisOnlineStore":
         return RedisTable(store, config, view)
+    # With these two set, Feast keeps further columns that only it knows how to fill.
+    special = "vector_enabled", "enable_openai_compatible_store"
+    plain = not any(getattr(settings, name, False) for name in special)
+    if kind == "feast.infra.online_stores.sqlite.SqliteOnlineStore" and plain:
+        return SqliteTable(store, config, view)
     return OnlineTable(store, config, view)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _DOUBLE, _FLOAT, _DOUBLE_LIST, _FLOAT_LIST = 5, 6, 15, 16
 _WIDE, _NARROW, _BLOCK = 1, 5, 2  # protobuf wire types: 8 bytes, 4 bytes, length-prefixed
 _NUMBERS = {"FLOAT": ("<f", _FLOAT, _NARROW), "DOUBLE": ("<d", _DOUBLE, _WIDE)}
-_LISTS = {
+_LISTS: dict[str, tuple[np.dtype[Any], int]] = {
     "FLOAT_LIST": (np.dtype("<f4"), _FLOAT_LIST),
     "DOUBLE_LIST": (np.dtype("<f8"), _DOUBLE_LIST),
 }
@@ -50,7 +51,7 @@ _ARROW = {
 
 
 def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list[bytes]:
-    """Turn a column into the bytes of one ``Value`` a row.
+    r"""Turn a column into the bytes of one ``Value`` a row.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list
     --------
     >>> from feast import ValueType
     >>> to_values(pa.array([1.0, None], pa.float32()), ValueType.FLOAT)
-    [b'5\\x00\\x00\\x80?', b'']
+    [b'5\x00\x00\x80?', b'']
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks else pa.array([], column.type)
@@ -88,7 +89,7 @@ def _is_list(kind: pa.DataType) -> bool:
     )
 
 
-def _lists(column: pa.Array, dtype: np.dtype, field: int) -> list[bytes]:
+def _lists(column: pa.Array, dtype: np.dtype[Any], field: int) -> list[bytes]:
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     ends = np.cumsum(lengths) * dtype.itemsize
     present = column.drop_null() if column.null_count else column
@@ -194,9 +195,27 @@ def to_scalars(values: Sequence[bytes | None], value_type: ValueType) -> list[An
     if value_type.name in _FIELDS:
         from feast.protos.feast.types.Value_pb2 import Value
 
-        field, read = _FIELDS[value_type.name], Value.FromString
-        return [getattr(read(value), field) if value else None for value in values]
+        get, read = attrgetter(_FIELDS[value_type.name]), Value.FromString
+        return [get(read(value)) if value else None for value in values]
     return [python_value(value) for value in values]
+
+
+def to_numbers(values: Sequence[bytes | None], value_type: ValueType) -> NDArray[np.float64]:
+    """Turn values into floats, NaN where there is none.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers.
+    """
+    name = value_type.name
+    if name in _NUMBERS and all(values):
+        packed = np.frombuffer(b"".join(values), [("tag", "u1"), ("n", _NUMBERS[name][0])])  # type: ignore[arg-type]
+        return packed["n"].astype(np.float64)
+    if name not in ("FLOAT", "DOUBLE", "INT32", "INT64", "BOOL"):
+        raise TypeError(f"{name} is no number")
+    scalars = to_scalars(values, value_type)
+    return np.array(scalars, np.float64)
 
 
 def python_value(value: bytes | None) -> Any:
@@ -261,12 +280,21 @@ class EntityKeys:
         ]
         return EntityKey(join_keys=list(self.join_keys), entity_values=values)
 
-    def clean(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Give each value of a key the type its join key declares."""
-        return tuple(
-            _KEY_TYPES.get(kind.name, _same)(value)
-            for value, kind in zip(key, self.join_keys.values(), strict=True)
-        )
+    def clean(self, columns: Sequence[Sequence[Any]]) -> list[tuple[Any, ...] | None]:
+        """Turn columns of key values into keys, each value of the type its join key declares.
+
+        None where a part of the key is missing.
+        """
+        casts = [_KEY_TYPES.get(kind.name, _same) for kind in self.join_keys.values()]
+        if any(None in column for column in columns):
+            return [
+                None
+                if None in key
+                else tuple(cast(value) for cast, value in zip(casts, key, strict=True))
+                for key in zip(*columns, strict=True)
+            ]
+        typed = [map(cast, column) for cast, column in zip(casts, columns, strict=True)]
+        return list(zip(*typed, strict=True))
 
 
 def _same(value: Any) -> Any:

@@ -7,22 +7,19 @@ worker writes it.
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from deepfeast.transforms.errors import ColumnNotFound, SourceError, SourceNotFound
+from deepfeast.transforms.errors import ColumnNotFound, SourceError
 
 if TYPE_CHECKING:
-    from feast import FeatureView, RepoConfig
-    from feast.infra.offline_stores.file_source import FileSource
+    from feast import FeatureView
     from numpy.typing import NDArray
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -52,7 +49,7 @@ class Columns:
         """Undo the field mapping of a view's source."""
         from feast.feature_view import DUMMY_ENTITY_ID
 
-        source = view.batch_source
+        source: Any = view.batch_source
         back = {mapped: raw for raw, mapped in (source.field_mapping or {}).items()}
         keys = [c.name for c in view.entity_columns if c.name != DUMMY_ENTITY_ID]
         return cls(
@@ -125,45 +122,11 @@ class Reading:
             schema=self.schema,
             columns=list(names),
             batch_size=rows,
-            batch_readahead=1,
-            fragment_readahead=1,
+            # Reading ahead would hold whole row groups of vectors.
+            batch_readahead=0,
+            fragment_readahead=0,
+            use_threads=False,
         )
-
-
-def open_files(source: FileSource, config: RepoConfig) -> ds.Dataset:
-    """Open a Parquet or Delta FileSource; relative paths are relative to the repo.
-
-    Raises
-    ------
-    SourceNotFound
-        If nothing lies at its path.
-    """
-    from feast.data_format import DeltaFormat
-
-    uri = source.get_uri_for_file_path(config.repo_path, source.path).removeprefix("file://")
-    filesystem, path = source.create_filesystem_and_path(uri, source.s3_endpoint_override)
-    if isinstance(source.file_format, DeltaFormat):
-        return _open_delta(uri, source)
-    if filesystem is None and "://" in path:
-        filesystem, path = pa.fs.FileSystem.from_uri(path)
-    paths: Any = path
-    if filesystem is None:
-        paths = sorted(glob.glob(path)) if any(mark in path for mark in "*?[") else path
-        if not paths or (paths == path and not Path(path).exists()):
-            raise SourceNotFound(f"the source {source.name!r} points to {uri}, where nothing is.")
-    return ds.dataset(paths, format="parquet", filesystem=filesystem, partitioning="hive")
-
-
-def _open_delta(uri: str, source: FileSource) -> ds.Dataset:
-    from deltalake import DeltaTable
-
-    options = {"AWS_ENDPOINT_URL": source.s3_endpoint_override or ""}
-    options = options if source.s3_endpoint_override else {}
-    if not DeltaTable.is_deltatable(uri, storage_options=options):
-        raise SourceNotFound(
-            f"the source {source.name!r} points to {uri}, which is no Delta table (yet)."
-        )
-    return DeltaTable(uri, storage_options=options).to_pyarrow_dataset()
 
 
 def to_instants(column: pa.Array, name: str) -> pa.Array:
@@ -211,13 +174,13 @@ def find_latest(
         when = "time <= $end AND (time >= $start OR created >= $start)"
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
         connection.register("rows", _places(reading))
-        found = connection.execute(
+        found = connection.sql(
             f"""SELECT place, list(row ORDER BY row) FROM (
                     SELECT place, row FROM rows WHERE {when}{known}{mine}
                     QUALIFY row_number() OVER (
                         {partition} ORDER BY time DESC, created DESC, place DESC, row DESC) = 1)
                 GROUP BY place ORDER BY place""",
-            {"start": _micros(span.start), "end": _micros(span.end)},
+            params={"start": _micros(span.start), "end": _micros(span.end)},
         ).to_arrow_table()
     rows = found.column(1).combine_chunks()
     return {
