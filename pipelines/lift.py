@@ -28,6 +28,7 @@ from deepfeast.pipelines.lift_stats import (
     simultaneous_reach,
     verdict_of,
 )
+from deepfeast.transforms.errors import LiftError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ class Comparison:
     splits : list of (train, test)
     outcomes : list of Outcome
     questions : int
-        Number of verdicts asked for at once, which the p-values are corrected for.
+        Verdicts asked of each model, which its p-values are corrected for.
     """
 
     problem: Problem
@@ -138,7 +139,7 @@ def compare(
     metric: str | None = None,
     log_target: bool = False,
     representations: Sequence[str] = ("raw", "pca", "probe"),
-    repeats: int = 3,
+    repeats: int = 2,
     folds: int = 5,
     control: bool = True,
     alone: bool = True,
@@ -242,6 +243,8 @@ def run_arms(
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
+    if len(splits) < 2:
+        raise LiftError(f"{len(splits)} split: an interval needs at least 2. Ask for more folds.")
     classify = bool(problem.classes)
     asked = dict(models) if models else default_models(classify, seed)
     pairs = [(name, arm) for arm in arms for name in asked if arm.kind != "alone"]
@@ -367,25 +370,22 @@ def _gather(model: str, arm: Arm, fits: Sequence[_Fit], problem: Problem) -> Out
 
 
 def _judge(comparison: Comparison) -> None:
-    """Give each arm its lift, and a verdict that knows how many were asked."""
-    baselines = {model: comparison.baseline(model) for model in comparison.models}
+    """Give each arm its lift, and a verdict that knows how many its model was asked."""
     share = float(np.mean([len(test) / len(train) for train, test in comparison.splits]))
-    judged = []
-    for outcome in comparison.outcomes:
-        baseline = baselines.get(outcome.model)
-        if outcome.failed or baseline is None or baseline.failed or outcome is baseline:
-            continue
-        outcome.lift = corrected_lift(outcome.scores - baseline.scores, share)
-        # The control is a check of the method, not a question about the data.
-        if outcome.arm.kind != "control":
-            judged.append(outcome)
-    comparison.questions = len(judged)
-    adjusted = holm([outcome.lift.p for outcome in judged if outcome.lift])
-    for outcome, p in zip(judged, adjusted, strict=True):
-        assert outcome.lift is not None
-        outcome.adjusted_p = p
-        outcome.verdict = verdict_of(outcome.lift, p)
-    for outcome in comparison.outcomes:
-        if outcome.lift:
-            outcome.detectable = detectable(outcome.lift, comparison.questions)
-            outcome.reach = simultaneous_reach(outcome.lift, comparison.questions)
+    for model in comparison.models:
+        baseline = comparison.baseline(model)
+        judged = []
+        for outcome in comparison.outcomes:
+            if outcome.model != model or outcome.failed or baseline.failed or outcome is baseline:
+                continue
+            outcome.lift = corrected_lift(outcome.scores - baseline.scores, share)
+            # The control is a check of the method, not a question about the data.
+            if outcome.arm.kind != "control":
+                judged.append((outcome, outcome.lift))
+        adjusted = holm([lift.p for _, lift in judged])
+        comparison.questions = max(comparison.questions, len(judged))
+        for (outcome, lift), p in zip(judged, adjusted, strict=True):
+            outcome.adjusted_p = p
+            outcome.verdict = verdict_of(lift, p)
+            outcome.detectable = detectable(lift, len(judged))
+            outcome.reach = simultaneous_reach(lift, len(judged))

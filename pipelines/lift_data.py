@@ -40,6 +40,8 @@ class Problem:
     classes : list
         What the class codes stand for; empty for a regression.
     groups, times : ndarray of shape (n_rows,), optional
+    logged : bool
+        `y` is the logarithm of the target.
     texts : DataFrame of shape (n_rows, n_texts)
         Raw texts, one column each; no model sees them but the cheap rival.
     notes : list of str
@@ -56,6 +58,7 @@ class Problem:
     classes: list[Any] = field(default_factory=list)
     groups: NDArray[np.intp] | None = None
     times: NDArray[Any] | None = None
+    logged: bool = False
     texts: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
 
@@ -66,6 +69,17 @@ class Problem:
             name: self.frame[cols].notna().all(axis=1).to_numpy()
             for name, cols in self.deep.items()
         }
+
+    @property
+    def raw_target(self) -> NDArray[np.float64]:
+        """Of a regression: the target as it stood in the table."""
+        return np.exp(self.y) if self.logged else self.y
+
+    def shown_target(self, row: int) -> str:
+        """Write one row's target for people."""
+        if self.classes:
+            return str(self.classes[int(self.y[row])])
+        return f"{self.raw_target[row]:,.4g}"
 
     def take(self, rows: NDArray[np.intp]) -> Problem:
         """Keep some rows."""
@@ -149,6 +163,7 @@ def read_problem(
         handcrafted=list(handcrafted),
         deep=deep,
         classes=classes,
+        logged=log_target,
         texts=pd.DataFrame({n: list(v) for n, v in (texts or {}).items()}, index=frame.index)[
             known
         ].reset_index(drop=True),

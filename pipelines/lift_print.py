@@ -20,7 +20,7 @@ def print_comparison(comparison: Comparison, console: Any = None) -> None:
         console.print(_table(comparison, model))
     console.print(
         f"{problem.metric} of {problem.target} on {len(problem.y)} rows, {len(comparison.splits)} "
-        f"splits; intervals at 95 %, verdicts corrected for {comparison.questions} questions; "
+        f"splits; intervals at 95 %, verdicts corrected for {comparison.questions} arms a model; "
         f"'seen from' is the smallest lift that these rows would have shown."
     )
     for note in [*problem.notes, *comparison.notes]:
@@ -50,7 +50,10 @@ def _cells(outcome: Outcome) -> list[str]:
     if lift is None:
         return [*cells, "", "", "", ""]
     cells.append(f"{lift.mean:+.3f} ±{lift.high - lift.mean:.3f}")
-    cells += [f"{lift.wins}/{lift.splits}", f"{outcome.detectable:.3f}"]
+    cells += [
+        f"{lift.wins}/{lift.splits}",
+        f"{outcome.detectable:.3f}" if outcome.detectable else "",
+    ]
     word = outcome.verdict or "(control)"
     colour = COLOURS.get(word, "dim")
     return [*cells, f"[{colour}]{word}[/]"]
