@@ -75,7 +75,7 @@ def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
 
 
 def content_codes(vectors: pd.DataFrame) -> NDArray[np.int64]:
-    """Number the distinct vectors; -1 where there is none."""
+    """Give each distinct vector a number; -1 where there is none."""
     values = np.ascontiguousarray(vectors.to_numpy(dtype=np.float32))
     codes = np.full(len(values), -1, dtype=np.int64)
     seen: dict[bytes, int] = {}

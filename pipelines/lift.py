@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift_arms import Arm, Blocks, plan_arms, word_counts
+from deepfeast.pipelines.lift_arms import MAIN_FORMS, Arm, Blocks, plan_arms, word_counts
 from deepfeast.pipelines.lift_data import Problem, Split, make_splits, read_problem
 from deepfeast.pipelines.lift_models import default_models, linear_on_probes
 from deepfeast.pipelines.lift_stats import (
+    CONFIDENCE,
     Lift,
     Verdict,
     corrected_lift,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 LINEAR = "linear"
+MAIN_SHARE = 0.8
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Outcome:
     predict_seconds: float
     predictions: NDArray[np.float64]
     columns: int = 0
+    tested_rows: float = 0.0
     failed: str = ""
     lift: Lift | None = None
     adjusted_p: float | None = None
@@ -74,6 +77,11 @@ class Outcome:
     def score(self) -> float:
         """Mean score over the splits."""
         return float(np.mean(self.scores)) if not self.failed else float("nan")
+
+    @property
+    def predict_milliseconds(self) -> float:
+        """Time to predict 1,000 rows."""
+        return 1e6 * self.predict_seconds / self.tested_rows if self.tested_rows else float("nan")
 
 
 @dataclass
@@ -164,7 +172,8 @@ def compare(
     handcrafted : sequence of str, optional
         By default every other column of numbers, booleans or few categories.
     texts : mapping of str to sequence of str, optional
-        Raw texts a row, for the cheap rival: TF-IDF and a truncated SVD.
+        Of each deep feature made of texts, the raw text of each row, for the cheap rival: TF-IDF
+        and a truncated SVD.
     models : mapping of str to estimator, optional
         By default XGBoost and a random forest.
     task : {"regression", "binary", "multiclass"}, optional
@@ -365,6 +374,7 @@ def _gather(model: str, arm: Arm, fits: Sequence[_Fit], problem: Problem) -> Out
         float(np.mean([fit.predict_seconds for fit in fits])),
         predictions,
         fits[0].columns,
+        float(np.mean([0 if fit.test is None else len(fit.test) for fit in fits])),
         next((fit.failed for fit in fits if fit.failed), ""),
     )
 
@@ -382,10 +392,26 @@ def _judge(comparison: Comparison) -> None:
             # The control is a check of the method, not a question about the data.
             if outcome.arm.kind != "control":
                 judged.append((outcome, outcome.lift))
-        adjusted = holm([lift.p for _, lift in judged])
+        weights = _weights([outcome.arm for outcome, _ in judged])
+        adjusted = holm([lift.p for _, lift in judged], weights)
         comparison.questions = max(comparison.questions, len(judged))
-        for (outcome, lift), p in zip(judged, adjusted, strict=True):
+        for (outcome, lift), p, weight in zip(judged, adjusted, weights, strict=True):
+            level = (1 - CONFIDENCE) * weight / sum(weights)
             outcome.adjusted_p = p
             outcome.verdict = verdict_of(lift, p)
-            outcome.detectable = detectable(lift, len(judged))
-            outcome.reach = simultaneous_reach(lift, len(judged))
+            outcome.detectable = detectable(lift, level)
+            outcome.reach = simultaneous_reach(lift, level)
+
+
+def _weights(arms: Sequence[Arm]) -> list[float]:
+    """Share the allowed error out, before any score is known.
+
+    One form is the main question about each feature, the probe where there is one, and the
+    main questions together may spend 80 %; the other forms and the rivals share the rest.
+    """
+    forms = [form for form in MAIN_FORMS if any(arm.how == form for arm in arms)]
+    main = [arm.kind == "deep" and arm.how == forms[0] for arm in arms] if forms else []
+    if not any(main) or all(main):
+        return [1.0] * len(arms)
+    many, few = MAIN_SHARE / sum(main), (1 - MAIN_SHARE) / (len(arms) - sum(main))
+    return [many if one else few for one in main]

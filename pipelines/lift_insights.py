@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.pipelines.leakage import content_codes
-from deepfeast.pipelines.lift_arms import BASELINE, Arm, Blocks
+from deepfeast.pipelines.lift_arms import BASELINE, MAIN_FORMS, Arm, Blocks
 from deepfeast.pipelines.lift_stats import Lift, corrected_lift
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
@@ -90,7 +90,7 @@ def insight_arm(comparison: Comparison) -> Arm | None:
     """
     arms = {o.arm.label: o.arm for o in comparison.outcomes if o.arm.kind == "deep"}
     broad = [arm for arm in arms.values() if len(arm.features) > 1] or list(arms.values())
-    for how in ("probe", "pca+probe", "pca", "raw"):
+    for how in MAIN_FORMS:
         for arm in broad:
             if arm.how == how:
                 return arm

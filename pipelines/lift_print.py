@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.pipelines.lift_words import findings, headline
+
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift import Comparison, Outcome
+    from deepfeast.pipelines.lift_result import LiftResult
 
 COLOURS = {"helps": "green", "hurts": "red", "no evidence": "yellow"}
 
@@ -25,6 +28,26 @@ def print_comparison(comparison: Comparison, console: Any = None) -> None:
     )
     for note in [*problem.notes, *comparison.notes]:
         console.print(f"• {note}")
+
+
+def print_result(result: LiftResult, console: Any = None) -> None:
+    """Print alarms and the answer below the tables, where the eye ends up."""
+    from rich.console import Console
+
+    console = console or Console()
+    print_comparison(result.comparison, console)
+    for note in result.notes:
+        console.print(f"• {note}")
+    for alarm in result.alarms:
+        console.print(f"[bold yellow]! {alarm.kind}:[/] {alarm.text}", highlight=False)
+    console.print()
+    for finding in findings(result.comparison):
+        colour = COLOURS.get(finding.word, "dim")
+        console.print(
+            f"[{colour}]{finding.word:>11}[/]  [bold]{finding.feature}[/]: {finding.sentence}",
+            highlight=False,
+        )
+    console.print(f"\n[bold]{headline(result.comparison)}[/]", highlight=False)
 
 
 def _table(comparison: Comparison, model: str) -> Any:
