@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift_arms import Arm, Blocks, plan_arms, word_counts
+from deepfeast.pipelines.lift_arms import MAIN_FORMS, Arm, Blocks, plan_arms, word_counts
 from deepfeast.pipelines.lift_data import Problem, Split, make_splits, read_problem
 from deepfeast.pipelines.lift_models import default_models, linear_on_probes
 from deepfeast.pipelines.lift_stats import (
+    CONFIDENCE,
     Lift,
     Verdict,
     corrected_lift,
@@ -28,6 +29,7 @@ from deepfeast.pipelines.lift_stats import (
     simultaneous_reach,
     verdict_of,
 )
+from deepfeast.transforms.errors import LiftError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 LINEAR = "linear"
+MAIN_SHARE = 0.8
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Outcome:
     predict_seconds: float
     predictions: NDArray[np.float64]
     columns: int = 0
+    tested_rows: float = 0.0
     failed: str = ""
     lift: Lift | None = None
     adjusted_p: float | None = None
@@ -74,6 +78,11 @@ class Outcome:
         """Mean score over the splits."""
         return float(np.mean(self.scores)) if not self.failed else float("nan")
 
+    @property
+    def predict_milliseconds(self) -> float:
+        """Time to predict 1,000 rows."""
+        return 1e6 * self.predict_seconds / self.tested_rows if self.tested_rows else float("nan")
+
 
 @dataclass
 class Comparison:
@@ -85,7 +94,7 @@ class Comparison:
     splits : list of (train, test)
     outcomes : list of Outcome
     questions : int
-        Number of verdicts asked for at once, which the p-values are corrected for.
+        Verdicts asked of each model, which its p-values are corrected for.
     """
 
     problem: Problem
@@ -138,7 +147,7 @@ def compare(
     metric: str | None = None,
     log_target: bool = False,
     representations: Sequence[str] = ("raw", "pca", "probe"),
-    repeats: int = 3,
+    repeats: int = 2,
     folds: int = 5,
     control: bool = True,
     alone: bool = True,
@@ -163,7 +172,8 @@ def compare(
     handcrafted : sequence of str, optional
         By default every other column of numbers, booleans or few categories.
     texts : mapping of str to sequence of str, optional
-        Raw texts a row, for the cheap rival: TF-IDF and a truncated SVD.
+        Of each deep feature made of texts, the raw text of each row, for the cheap rival: TF-IDF
+        and a truncated SVD.
     models : mapping of str to estimator, optional
         By default XGBoost and a random forest.
     task : {"regression", "binary", "multiclass"}, optional
@@ -242,6 +252,8 @@ def run_arms(
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
+    if len(splits) < 2:
+        raise LiftError(f"{len(splits)} split: an interval needs at least 2. Ask for more folds.")
     classify = bool(problem.classes)
     asked = dict(models) if models else default_models(classify, seed)
     pairs = [(name, arm) for arm in arms for name in asked if arm.kind != "alone"]
@@ -362,30 +374,44 @@ def _gather(model: str, arm: Arm, fits: Sequence[_Fit], problem: Problem) -> Out
         float(np.mean([fit.predict_seconds for fit in fits])),
         predictions,
         fits[0].columns,
+        float(np.mean([0 if fit.test is None else len(fit.test) for fit in fits])),
         next((fit.failed for fit in fits if fit.failed), ""),
     )
 
 
 def _judge(comparison: Comparison) -> None:
-    """Give each arm its lift, and a verdict that knows how many were asked."""
-    baselines = {model: comparison.baseline(model) for model in comparison.models}
+    """Give each arm its lift, and a verdict that knows how many its model was asked."""
     share = float(np.mean([len(test) / len(train) for train, test in comparison.splits]))
-    judged = []
-    for outcome in comparison.outcomes:
-        baseline = baselines.get(outcome.model)
-        if outcome.failed or baseline is None or baseline.failed or outcome is baseline:
-            continue
-        outcome.lift = corrected_lift(outcome.scores - baseline.scores, share)
-        # The control is a check of the method, not a question about the data.
-        if outcome.arm.kind != "control":
-            judged.append(outcome)
-    comparison.questions = len(judged)
-    adjusted = holm([outcome.lift.p for outcome in judged if outcome.lift])
-    for outcome, p in zip(judged, adjusted, strict=True):
-        assert outcome.lift is not None
-        outcome.adjusted_p = p
-        outcome.verdict = verdict_of(outcome.lift, p)
-    for outcome in comparison.outcomes:
-        if outcome.lift:
-            outcome.detectable = detectable(outcome.lift, comparison.questions)
-            outcome.reach = simultaneous_reach(outcome.lift, comparison.questions)
+    for model in comparison.models:
+        baseline = comparison.baseline(model)
+        judged = []
+        for outcome in comparison.outcomes:
+            if outcome.model != model or outcome.failed or baseline.failed or outcome is baseline:
+                continue
+            outcome.lift = corrected_lift(outcome.scores - baseline.scores, share)
+            # The control is a check of the method, not a question about the data.
+            if outcome.arm.kind != "control":
+                judged.append((outcome, outcome.lift))
+        weights = _weights([outcome.arm for outcome, _ in judged])
+        adjusted = holm([lift.p for _, lift in judged], weights)
+        comparison.questions = max(comparison.questions, len(judged))
+        for (outcome, lift), p, weight in zip(judged, adjusted, weights, strict=True):
+            level = (1 - CONFIDENCE) * weight / sum(weights)
+            outcome.adjusted_p = p
+            outcome.verdict = verdict_of(lift, p)
+            outcome.detectable = detectable(lift, level)
+            outcome.reach = simultaneous_reach(lift, level)
+
+
+def _weights(arms: Sequence[Arm]) -> list[float]:
+    """Share the allowed error out, before any score is known.
+
+    One form is the main question about each feature, the probe where there is one, and the
+    main questions together may spend 80 %; the other forms and the rivals share the rest.
+    """
+    forms = [form for form in MAIN_FORMS if any(arm.how == form for arm in arms)]
+    main = [arm.kind == "deep" and arm.how == forms[0] for arm in arms] if forms else []
+    if not any(main) or all(main):
+        return [1.0] * len(arms)
+    many, few = MAIN_SHARE / sum(main), (1 - MAIN_SHARE) / (len(arms) - sum(main))
+    return [many if one else few for one in main]

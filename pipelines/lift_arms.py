@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 BASELINE = "handcrafted"
 COMPONENTS = 30
+# The forms of a feature, the one that speaks for it first.
+MAIN_FORMS = ("probe", "pca+probe", "pca", "raw")
 HOW = {
     "raw": "every number of the vector",
     "pca": f"its first {COMPONENTS} principal components",
     "probe": "the out-of-fold prediction of a ridge on it",
-    "pca+probe": "components and prediction",
+    "pca+probe": "its components and the prediction of a ridge",
+    "tfidf": "TF-IDF of the words, 30 components",
 }
 
 
@@ -35,7 +38,7 @@ class Arm:
         As printed, e.g. ``"+ description_vec"``.
     kind : {"baseline", "deep", "rival", "control", "alone"}
     features : tuple of str
-        Deep features it uses, or text columns for a rival.
+        Deep features it uses; for a rival, the one whose text it reads.
     how : str
         ``raw``, ``pca``, ``probe``, ``pca+probe``, ``tfidf``.
     """
@@ -63,8 +66,18 @@ def plan_arms(
     *,
     control: bool = True,
     alone: bool = True,
+    alternatives: Sequence[str] = (),
 ) -> list[Arm]:
     """List the arms: the baseline first, then each deep feature, all, the rivals, the control.
+
+    Parameters
+    ----------
+    features, representations : sequence of str
+    texts : sequence of str
+        Deep features whose raw texts are at hand, for the rivals.
+    control, alone : bool
+    alternatives : sequence of str
+        Features of `features` that stand in for another one: asked alone, and no part of all.
 
     >>> [arm.label for arm in plan_arms(["photo"], ["pca"], alone=False)]
     ['handcrafted', '+ photo (pca)', '+ photo, shuffled (pca)']
@@ -75,17 +88,18 @@ def plan_arms(
     richest = [*representations]
     if {"pca", "probe"} <= set(representations):
         richest.append("pca+probe")
-    if len(features) > 1:
-        arms += [Arm("+ all", "deep", tuple(features), how) for how in richest]
-    arms += [Arm(f"+ {text} by TF-IDF", "rival", (text,), "tfidf") for text in texts]
+    main = [one for one in features if one not in alternatives]
+    if len(main) > 1:
+        arms += [Arm("+ all", "deep", tuple(main), how) for how in richest]
+    arms += [Arm(f"+ words of {text}", "rival", (text,), "tfidf") for text in texts]
     if control:
-        name = "+ all, shuffled" if len(features) > 1 else f"+ {features[0]}, shuffled"
-        shuffled = tuple(f"shuffled:{one}" for one in features)
+        name = "+ all, shuffled" if len(main) > 1 else f"+ {main[0]}, shuffled"
+        shuffled = tuple(f"shuffled:{one}" for one in main)
         arms.append(Arm(name, "control", shuffled, richest[-1]))
     if alone:
         arms += [Arm(f"{one} alone", "alone", (one,), "probe") for one in features]
-        if len(features) > 1:
-            arms.append(Arm("all alone", "alone", tuple(features), "probe"))
+        if len(main) > 1:
+            arms.append(Arm("all alone", "alone", tuple(main), "probe"))
     return arms
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FEWEST_ROWS = 30
 METRICS = {"regression": "r2", "binary": "roc_auc", "multiclass": "accuracy"}
+METRIC_WORDS = {"r2": "R²", "roc_auc": "AUC"}
 Split = tuple["NDArray[np.intp]", "NDArray[np.intp]"]
 
 
@@ -40,6 +41,10 @@ class Problem:
     classes : list
         What the class codes stand for; empty for a regression.
     groups, times : ndarray of shape (n_rows,), optional
+    rows : ndarray of shape (n_rows,)
+        Positions of the rows in the frame that was given.
+    logged : bool
+        `y` is the logarithm of the target.
     texts : DataFrame of shape (n_rows, n_texts)
         Raw texts, one column each; no model sees them but the cheap rival.
     notes : list of str
@@ -56,6 +61,8 @@ class Problem:
     classes: list[Any] = field(default_factory=list)
     groups: NDArray[np.intp] | None = None
     times: NDArray[Any] | None = None
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.arange(0))
+    logged: bool = False
     texts: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
 
@@ -67,12 +74,34 @@ class Problem:
             for name, cols in self.deep.items()
         }
 
+    @property
+    def metric_word(self) -> str:
+        """The metric as people write it."""
+        return METRIC_WORDS.get(self.metric, self.metric.replace("_", " "))
+
+    @property
+    def target_name(self) -> str:
+        """Name of the target's column."""
+        return self.target[4:-1] if self.logged else self.target
+
+    @property
+    def raw_target(self) -> NDArray[np.float64]:
+        """Of a regression: the target as it stood in the table."""
+        return np.exp(self.y) if self.logged else self.y
+
+    def shown_target(self, row: int) -> str:
+        """Write one row's target for people."""
+        if self.classes:
+            return str(self.classes[int(self.y[row])])
+        return f"{self.raw_target[row]:,.4g}"
+
     def take(self, rows: NDArray[np.intp]) -> Problem:
         """Keep some rows."""
         return replace(
             self,
             frame=self.frame.iloc[rows].reset_index(drop=True),
             y=self.y[rows],
+            rows=self.rows[rows],
             texts=self.texts.iloc[rows].reset_index(drop=True),
             groups=None if self.groups is None else self.groups[rows],
             times=None if self.times is None else self.times[rows],
@@ -149,6 +178,8 @@ def read_problem(
         handcrafted=list(handcrafted),
         deep=deep,
         classes=classes,
+        rows=np.flatnonzero(known),
+        logged=log_target,
         texts=pd.DataFrame({n: list(v) for n, v in (texts or {}).items()}, index=frame.index)[
             known
         ].reset_index(drop=True),

@@ -20,7 +20,7 @@ def default_models(classify: bool, seed: int = 0) -> dict[str, Any]:
 
     boost = (XGBClassifier if classify else XGBRegressor)(
         n_estimators=150,
-        max_depth=4,
+        max_depth=3,
         learning_rate=0.07,
         subsample=0.8,
         colsample_bytree=0.4,
@@ -29,7 +29,12 @@ def default_models(classify: bool, seed: int = 0) -> dict[str, Any]:
         random_state=seed,
     )
     forest = (RandomForestClassifier if classify else RandomForestRegressor)(
-        n_estimators=100, min_samples_leaf=2, max_features=0.3, n_jobs=1, random_state=seed
+        n_estimators=60,
+        min_samples_leaf=2,
+        max_features=0.3,
+        max_samples=0.5,
+        n_jobs=1,
+        random_state=seed,
     )
     return {"XGBoost": _with_categories(boost), "random forest": _with_categories(forest)}
 

@@ -6,7 +6,7 @@ discovery far too often. The corrected resampled t-test widens the interval by t
     Nadeau and Bengio (2003), Inference for the Generalization Error, Machine Learning 52.
 
 Several arms are asked at once, so their p-values are corrected by Holm's step-down method,
-which holds whatever the dependence between the arms:
+which holds whatever the dependence between the arms, with weights fixed beforehand:
 
     Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Stat. 6.
 """
@@ -93,18 +93,37 @@ def corrected_lift(
     return Lift(mean, mean - reach, mean + reach, error, wins, count, p)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for the number of questions asked (Holm 1979).
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Adjust p-values for the number of questions asked (Holm 1979, weights included).
 
+    Parameters
+    ----------
+    p_values : sequence of float of length n
+    weights : sequence of float of length n, optional
+        How much of the allowed error each question may spend; equal by default. They must not
+        depend on the p-values.
+
+    Returns
+    -------
+    list of float of length n
+        The probability of even one false discovery stays below 5 % where those below 0.05 are
+        believed, whatever the dependence between the questions.
+
+    Examples
+    --------
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
+    >>> [round(p, 3) for p in holm([0.01, 0.04], weights=[1, 4])]
+    [0.05, 0.05]
     """
-    order = np.argsort(p_values, kind="stable")
-    adjusted = np.empty(len(order))
-    largest = 0.0
-    for rank, position in enumerate(order):
-        largest = max(largest, min(1.0, p_values[position] * (len(order) - rank)))
+    p, w = np.asarray(p_values, float), np.ones(len(p_values))
+    if weights is not None:
+        w = np.asarray(weights, float)
+    adjusted, largest, left = np.empty(len(p)), 0.0, w.sum()
+    for position in np.argsort(p / w, kind="stable"):
+        largest = max(largest, min(1.0, p[position] * left / w[position]))
         adjusted[position] = largest
+        left -= w[position]
     return [float(value) for value in adjusted]
 
 
@@ -119,32 +138,29 @@ def verdict_of(lift: Lift, adjusted_p: float, confidence: float = CONFIDENCE) ->
     return "helps" if lift.mean > 0 else "hurts"
 
 
-def detectable(lift: Lift, questions: int = 1, confidence: float = CONFIDENCE) -> float:
+def detectable(lift: Lift, level: float = 1 - CONFIDENCE) -> float:
     """Return the smallest lift that these data would have shown, four times out of five.
 
     Parameters
     ----------
     lift : Lift
         Gives the noise: its standard error and number of splits.
-    questions : int
-        Number of arms asked at once; the more, the larger a lift must be to be seen.
-    confidence : float
+    level : float
+        The error that this question may spend; the less, the larger a lift must be to be seen.
 
     Returns
     -------
     float
-        In the unit of the score, above zero; infinite where nothing could be seen.
+        In the unit of the score.
     """
     from scipy.stats import t
 
     freedom = lift.splits - 1
-    level = (1 - confidence) / max(questions, 1)
     return float((t.ppf(1 - level / 2, freedom) + t.ppf(POWER, freedom)) * lift.error)
 
 
-def simultaneous_reach(lift: Lift, questions: int, confidence: float = CONFIDENCE) -> float:
-    """Return half the width of an interval that holds for all arms at once (Bonferroni)."""
+def simultaneous_reach(lift: Lift, level: float) -> float:
+    """Return half the width of an interval at `level`, an arm's share of the allowed error."""
     from scipy.stats import t
 
-    level = (1 - confidence) / max(questions, 1)
     return float(t.ppf(1 - level / 2, lift.splits - 1)) * lift.error

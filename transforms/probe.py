@@ -56,8 +56,8 @@ class LinearProbe(_EmbeddingStep):
     ``ColumnTransformer`` the right one is called by itself.
 
     The strength of the regularisation is chosen in closed form, by the error on each left-out
-    row (or group), within the training rows of each fold: nothing about a row reaches its own
-    prediction.
+    row (or group), within the training rows of each fold. Nothing about a row reaches its own
+    prediction, but through the mean of the targets, which all rows share.
 
     Parameters
     ----------
@@ -149,7 +149,9 @@ class LinearProbe(_EmbeddingStep):
             if len(train) > 1 and len(test):
                 inside = None if groups is None else groups[train]
                 ridge = fit_ridge(X[train], targets[train], self._strengths(), inside)
-                held_out[test] = ridge.predict(X[test])
+                # Around one mean for all folds: a fold's own mean lies low where its targets
+                # lie high, and a tree would learn that.
+                held_out[test] = ridge.predict(X[test]) - ridge.target_mean + self._mean
         return self._fill(held_out).astype(X.dtype, copy=False)
 
     def transform(self, X: Any) -> Any:
