@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as group
-from deepfeast.transforms.encoders import tiny
 from shards import TOP, read_shards
 from torch import nn
 from torch.nn import functional
+
+from deepfeast.transforms.encoders import tiny
 
 TEACHER_DIM = 1280
 LOCAL_DIMS = 320
