@@ -30,9 +30,9 @@ def test_the_weights_fit_in_three_megabytes_of_float16():
     assert {values.dtype for values in state.values()} == {torch.float16}
 
 
-def test_a_picture_becomes_512_finite_numbers(trained):
+def test_a_picture_becomes_640_finite_numbers(trained):
     vectors = features(trained, [Image.new("RGB", (200, 150), "teal")] * 2)
-    assert vectors.shape == (2, tiny.DIM) == (2, 512)
+    assert vectors.shape == (2, tiny.DIM) == (2, 640)
     assert np.isfinite(vectors).all()
     assert vectors.std() > 0
 
