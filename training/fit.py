@@ -17,6 +17,8 @@ from torch.nn import functional
 from deepfeast.transforms.encoders import tiny
 
 TEACHER_DIM = 1280
+LATE_DIM = 512
+"""Channels of the student's last map, which alone learns from the teacher."""
 LOCAL_DIMS = 320
 """Teacher channels compared cell by cell in one step, drawn anew: all would cost a tenth."""
 
@@ -42,7 +44,7 @@ class Fit:
             if hasattr(layer, "body"):
                 # A block begins as the identity, which steadies the first steps.
                 nn.init.zeros_(layer.body[-1].weight)
-        self.head = nn.Linear(tiny.DIM, TEACHER_DIM)
+        self.head = nn.Linear(LATE_DIM, TEACHER_DIM)
         self.average = {k: v.clone() for k, v in self.student.state_dict().items()}
         self.weights = [*self.student.parameters(), *self.head.parameters()]
         self.optimiser = torch.optim.AdamW(

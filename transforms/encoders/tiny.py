@@ -20,12 +20,18 @@ SIZE = 128
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
 """The network takes RGB as ``(pixel / 255 - MEAN) / STD``, shape (n, 3, SIZE, SIZE)."""
-DIM = 512
+DIM = 640
+"""The means of 512 channels of the last map, then of 128 of the map of 8 x 8 cells.
+
+The last tell what is there; the earlier keep colour, texture and count, which the last give up.
+"""
 
 # Channels, and how many residual blocks of which expansion follow, at each halving of the
 # side. Only the convolutions
 # that halve it are dense 3 x 3.
 _STAGES = ((16, 0, 0), (32, 0, 0), (64, 2, 3), (128, 3, 3), (256, 2, 2))
+_EARLY = 128
+_LATE = DIM - _EARLY
 
 
 def network(*, batch_norm: bool = False) -> nn.Module:
@@ -40,15 +46,16 @@ def network(*, batch_norm: bool = False) -> nn.Module:
     Returns
     -------
     torch.nn.Sequential
-        From (n, 3, 128, 128) float32 to (n, 512) float32. Its first item alone gives the
-        feature map (n, 512, 4, 4).
+        From (n, 3, 128, 128) float32 to (n, 640) float32. Its first item alone gives the
+        last feature map (n, 512, 4, 4).
 
     Examples
     --------
     >>> import torch
     >>> network().eval()(torch.zeros(2, 3, SIZE, SIZE)).shape
-    torch.Size([2, 512])
+    torch.Size([2, 640])
     """
+    import torch
     from torch import nn
 
     def conv(given: int, made: int, side: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -70,16 +77,29 @@ def network(*, batch_norm: bool = False) -> nn.Module:
             )
             self.last = nn.ReLU()
 
-        def forward(self, x):  # type: ignore[no-untyped-def]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.last(x + self.body(x))
 
-    layers, given = [], 3
+    class Pooled(nn.Sequential):
+        """The mean of the trunk's last map, and that of the map after layer ``early``."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for number, layer in enumerate(self[0].children()):
+                x = layer(x)
+                if number == early:
+                    seen = x
+            return torch.cat([x.mean((2, 3)), seen.mean((2, 3))], 1)
+
+    layers: list[nn.Module] = []
+    given, early = 3, 0
     for channels, blocks, expansion in _STAGES:
         layers += [*conv(given, channels, 3, stride=2), nn.ReLU()]
         layers += [Residual(channels, expansion) for _ in range(blocks)]
         given = channels
-    trunk = nn.Sequential(*layers, *conv(given, DIM, 1), nn.ReLU())
-    return nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        if channels == _EARLY:
+            early = len(layers) - 1
+    trunk = nn.Sequential(*layers, *conv(given, _LATE, 1), nn.ReLU())
+    return Pooled(trunk)
 
 
 def untrained_network(seed: int = 0) -> nn.Module:
