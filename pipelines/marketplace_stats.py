@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+
 from deepfeast.pipelines import marketplace_texts as texts
 from deepfeast.pipelines.marketplace_items import DAY, UTC, WEIGHTS, Item
 

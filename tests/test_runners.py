@@ -1,9 +1,11 @@
 """One job, several Beam runners, equal output."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -24,7 +26,13 @@ def free_port():
 def worker_pool():
     port = free_port()
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
-    pool = subprocess.Popen([*command, f"--service_port={port}"], stderr=subprocess.DEVNULL)
+    # The pool starts its workers as "python", whichever comes first on the path.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    pool = subprocess.Popen(
+        [*command, f"--service_port={port}"],
+        env={**os.environ, "PATH": path},
+        stderr=subprocess.DEVNULL,
+    )
     for _ in range(300):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -55,6 +63,7 @@ def test_two_threads(shirts, monkeypatch):
     assert embedded(shirts, options, monkeypatch) == EXPECTED
 
 
+@pytest.mark.timeout(180)
 def test_the_portable_runner_with_an_external_worker_pool(shirts, worker_pool, monkeypatch):
     options = [
         "--runner=PortableRunner",

@@ -27,7 +27,7 @@ from deepfeast.transforms.online_view import (
     open_views,
 )
 from deepfeast.transforms.protos import to_numbers, to_scalars, to_values, to_vectors
-from deepfeast.transforms.signature import check_signature, load_signature, signature_of
+from deepfeast.transforms.signature import check_signature, describe, load_signature
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ class OnlineFeatures:
         self.features = service_columns(self.store, service, full_feature_names=full_feature_names)
         self.columns = [name for feature in self.features for name in feature.columns]
         name = service if isinstance(service, str) else None
-        self.signature = signature_of(self.store, self.features, service=name)
+        self.signature = describe(self.store, self.features, name)
         if expect is not None:
             check_signature(
                 expect if isinstance(expect, dict) else load_signature(expect), self.signature
