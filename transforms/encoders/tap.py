@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.encoders.checkpoints import read_weights
 from deepfeast.transforms.encoders.engine import find_device
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.fitted import hash_arrays
 from deepfeast.transforms.encoders.image import PixelEncoder, sample_images
 from deepfeast.transforms.encoders.pixels import Preprocessing
 from deepfeast.transforms.encoders.vision import Engine, pixels_to_vectors
-from deepfeast.transforms.encoders.weights import read_weights
 from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError, did_you_mean
 
 if TYPE_CHECKING:
