@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.errors import Reject
+from deepfeast.transforms.image_reader import ImageReader
 
 if TYPE_CHECKING:
     import PIL.Image
     from numpy.typing import NDArray
+
+__all__ = ["ImageReader", "decode"]
 
 # Photographs, and nothing that starts another program (EPS) or fetches other files.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")

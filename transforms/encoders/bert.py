@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.transforms.encoders.checkpoints import read_weights
 from deepfeast.transforms.encoders.files import read_json
-from deepfeast.transforms.encoders.weights import read_weights
 
 if TYPE_CHECKING:
     import torch

@@ -119,7 +119,7 @@ class ImageEncoder(PixelEncoder):
         self._preprocess = scale or functools.partial(_processed, processor)
         model = open_model(self.folder, self.trust, self.output)
         module = pixels_to_vectors(model, self.output, scale)
-        sample = np.stack([self._preprocess(image) for image in _sample_images()])
+        sample = np.stack([self._preprocess(image) for image in sample_images()])
         self._use(Engine(module, sample, self.precision, find_device(self.device)))
 
 
@@ -127,7 +127,7 @@ def _processed(processor: Any, image: Any) -> NDArray[np.float32]:
     return np.asarray(processor(image, return_tensors="np")["pixel_values"][0], np.float32)
 
 
-def _sample_images() -> list[Any]:
+def sample_images() -> list[Any]:
     """Make two images with shapes, colours and noise, to compare forms of a network on."""
     from PIL import Image
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +13,12 @@ from deepfeast.transforms.errors import EncoderNotFound, SpecError, did_you_mean
 
 if TYPE_CHECKING:
     from deepfeast.transforms.views import DeepFeature
+
+    Build = Callable[[str, dict[str, str], str, int | None], Encoder]
+
+ENTRY_POINTS = "deepfeast.encoders"
+"""Entry points of this group are encoders by name: each is a class or function, called with the
+options of the encoder's string."""
 
 
 def get_encoder(
@@ -43,21 +50,25 @@ def get_encoder(
     >>> get_encoder("python:deepfeast.transforms.testing:WordLengths?dim=2").dim
     2
     """
-    kind, _, rest = name.partition(":")
-    where, _, query = rest.partition("?")
-    if kind.partition("?")[0] in _ALIASES:
-        alias, _, query = name.partition("?")
-        kind, where = alias, ""
-    known = {**_ALIASES, **_KINDS}
+    front, _, query = name.partition("?")
+    kind, _, where = front.partition(":")
+    known = {**_ALIASES, **_KINDS, **_installed()}
     if kind not in known:
         raise EncoderNotFound(
-            f"no encoder {name!r}. Aliases: {', '.join(_ALIASES)}; kinds: "
+            f"no encoder {name!r}. Aliases: {', '.join([*_ALIASES, *_installed()])}; kinds: "
             f"{', '.join(f'{kind}:' for kind in _KINDS)}.{did_you_mean(kind, known)}"
         )
+    if precision not in ("fast", "exact"):
+        raise SpecError(f"precision={precision!r}: expected 'fast' or 'exact'.")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    if modality:
-        options.setdefault("tower", {"text": "text", "image": "image"}[modality])
+    if modality and kind == "hf":
+        options.setdefault("tower", modality)
     return known[kind](where, options, precision, threads)
+
+
+def names() -> list[str]:
+    """List the encoders that have a name of their own."""
+    return [*_ALIASES, *_installed()]
 
 
 def build_encoder(feature: DeepFeature, threads: int | None = None) -> Encoder:
@@ -100,21 +111,82 @@ def _hf(where: str, options: dict[str, str], precision: str, threads: int | None
     return build(folder, options, precision, threads)  # type: ignore[call-arg]
 
 
+def _torch(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
+    from deepfeast.transforms.encoders.factories import find_factory
+    from deepfeast.transforms.encoders.tap import TapEncoder
+
+    return TapEncoder(find_factory(where), where, options, precision, threads)
+
+
+def _image_tiny(
+    where: str, options: dict[str, str], precision: str, threads: int | None
+) -> Encoder:
+    from deepfeast.transforms.encoders.tiny_encoder import TinyImageEncoder
+
+    return TinyImageEncoder(True, options, precision, threads)
+
+
+def _image_untrained(
+    where: str, options: dict[str, str], precision: str, threads: int | None
+) -> Encoder:
+    from deepfeast.transforms.encoders.tiny_encoder import TinyImageEncoder
+
+    return TinyImageEncoder(False, options, precision, threads)
+
+
+def _word2vec(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
+    from deepfeast.transforms.encoders.words import WordVectors
+
+    return WordVectors(where, options, "word2vec")
+
+
+def _glove(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
+    from deepfeast.transforms.encoders.words import WordVectors
+
+    return WordVectors(where, options, "glove")
+
+
+def _tfidf(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
+    from deepfeast.transforms.encoders.tfidf import TfidfEncoder
+
+    if not where.isdecimal():
+        raise SpecError(f"tfidf:{where}: expected a length, e.g. tfidf:64.")
+    return TfidfEncoder(int(where))
+
+
 def _python(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    """``python:package.module:factory?number=2``: an encoder of your own, by dotted path."""
-    module, _, attribute = where.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise EncoderNotFound(
-            f"no encoder python:{where}: {error}. Write python:package.module:Class, with the "
-            f"package on the Python path."
-        ) from error
-    numbers: dict[str, Any] = {
-        key: int(value) if value.isdigit() else value for key, value in options.items()
+    from deepfeast.transforms.encoders.factories import find_factory
+
+    return _called(find_factory(where), options)
+
+
+def _called(factory: Callable[..., Encoder], options: dict[str, str]) -> Encoder:
+    """Call an encoder's class with the options of its string, whole numbers as such."""
+    arguments: dict[str, Any] = {
+        key: int(value) if value.isdecimal() else value for key, value in options.items()
     }
-    return factory(**numbers)
+    return factory(**arguments)
 
 
-_ALIASES = {"minilm": _minilm}
-_KINDS = {"hf": _hf, "python": _python}
+def _installed() -> dict[str, Build]:
+    """Find the encoders that other packages bring, by entry point."""
+
+    def build(point: Any) -> Build:
+        return lambda where, options, precision, threads: _called(point.load(), options)
+
+    return {point.name: build(point) for point in entry_points(group=ENTRY_POINTS)}
+
+
+_ALIASES: dict[str, Build] = {
+    "minilm": _minilm,
+    "image-tiny": _image_tiny,
+    "image-untrained": _image_untrained,
+}
+_KINDS: dict[str, Build] = {
+    "hf": _hf,
+    "torch": _torch,
+    "word2vec": _word2vec,
+    "glove": _glove,
+    "tfidf": _tfidf,
+    "python": _python,
+}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.encoders.bert import Bert
+from deepfeast.transforms.encoders.checkpoints import read_weights
 from deepfeast.transforms.encoders.engine import agrees, fast_dtype, find_device
 from deepfeast.transforms.encoders.files import read_json
 from deepfeast.transforms.encoders.sentence import TextSpec
-from deepfeast.transforms.encoders.weights import read_weights
 
 if TYPE_CHECKING:
     import torch

@@ -54,7 +54,7 @@ def pixels_to_vectors(model: Any, output: str, scale: Preprocessing | None) -> t
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             if scale is not None:
                 pixels = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-            dtype = next(self.model.parameters()).dtype
+            dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
             pixels = pixels.to(dtype).contiguous(memory_format=torch.channels_last)
             return choose_output(self.model, pixels, output).flatten(1).float()
 
@@ -65,6 +65,8 @@ def choose_output(model: Any, pixels: torch.Tensor, output: str) -> torch.Tensor
     """Run a model and take the stated output: (n, dim) or (n, dim, 1, 1)."""
     import torch
 
+    if output == "called":  # a plain module, that gives its vectors itself
+        return model(pixels)
     if output == "shared":
         found = model.get_image_features(pixel_values=pixels)
         vectors = found if isinstance(found, torch.Tensor) else found.pooler_output
