@@ -30,7 +30,6 @@ from deepfeast.pipelines.sources import (
     event_times,
     open_source,
     read_slice,
-    resolve,
 )
 from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.contents import HASH_TYPE, image_reader, read_contents
@@ -41,6 +40,7 @@ from deepfeast.transforms.errors import (
     FingerprintMismatch,
     TooManyRejects,
 )
+from deepfeast.transforms.file_sources import source_uri
 from deepfeast.transforms.fitted import state_path
 from deepfeast.transforms.views import CREATED, DeepFeature, DeepViewSpec, find_deep_view
 
@@ -168,7 +168,7 @@ def embed(
 def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:
     """Return the table behind a deep feature view, whether or not it exists yet."""
     source: Any = view.batch_source
-    return EmbeddingTable(resolve(source.path, store.repo_path), view.name)
+    return EmbeddingTable(source_uri(store.config, source), view.name)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

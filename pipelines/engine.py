@@ -27,7 +27,7 @@ from deepfeast.transforms.file_sources import open_source
 from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
-    from feast import FeatureView
+    from feast import FeatureStore, FeatureView, RepoConfig
     from feast.infra.common.materialization_job import MaterializationTask
     from feast.infra.registry.base_registry import BaseRegistry
 
@@ -140,11 +140,9 @@ class BeamEngine(ComputeEngine):
         return local._materialize_one(registry, task, **kwargs)
 
     def _embed(self, view: FeatureView) -> None:
-        from feast import FeatureStore
-
         from deepfeast.pipelines.embed import embed
 
-        embed(FeatureStore(config=self.repo_config), view.name, options=self.options)
+        embed(_open_store(self.repo_config), view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
         from deepfeast.pipelines.materialize import run
@@ -186,6 +184,20 @@ class BeamEngine(ComputeEngine):
         ).to_arrow()
         pq.write_table(table, folder / "latest.parquet", row_group_size=10 * self.batch_rows)
         return Reading.of_dataset(ds.dataset(folder / "latest.parquet"), columns, where)
+
+
+def _open_store(config: RepoConfig) -> FeatureStore:
+    """Open the store of a configuration, its registry where the repo has it.
+
+    A store that is made of a configuration alone takes relative paths from the working
+    directory, and would start an empty registry there.
+    """
+    from feast import FeatureStore
+
+    folder = config.repo_path
+    if folder and (Path(folder) / "feature_store.yaml").is_file():
+        return FeatureStore(repo_path=str(folder))
+    return FeatureStore(config=config)
 
 
 def needs_feast(view: FeatureView) -> bool:

@@ -169,6 +169,10 @@ def read_problem(
             )
     if log_target:
         notes.append(f"The models see the logarithm of {target}, and are scored on it.")
+    # scikit-learn takes NaN for missing, not pandas.NA.
+    nullable = [c for c in handcrafted if pd.api.types.is_extension_array_dtype(rows[c].dtype)]
+    numbers = [c for c in nullable if pd.api.types.is_numeric_dtype(rows[c].dtype)]
+    rows = rows.astype(dict.fromkeys(numbers, "float64"))
     problem = Problem(
         frame=rows,
         y=y,

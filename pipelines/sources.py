@@ -24,6 +24,7 @@ from deepfeast.transforms.errors import (
     SourceError,
     SourceNotFound,
 )
+from deepfeast.transforms.file_sources import source_uri
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -113,7 +114,7 @@ def open_source(
         If there is nothing, or no rows, a column is missing, or a file is damaged.
     """
     raw: Any = store.get_data_source(name)
-    uri = resolve(raw.path, store.repo_path)
+    uri = source_uri(store.config, raw)
     created = raw.created_timestamp_column or ""
     times = [raw.timestamp_field, created] if created else [raw.timestamp_field]
     types = {**{column: pa.string() for column in times}, **types}
@@ -125,13 +126,6 @@ def open_source(
         raise SourceEmpty(f"the source {name!r} at {uri} has no rows; nothing to embed.")
     root = uri if Path(uri).is_dir() else str(PurePosixPath(uri).parent)
     return Source(name, uri, raw.timestamp_field, created, tuple(slices), root)
-
-
-def resolve(path: str, repo: str | Path | None) -> str:
-    """Return a path of the registry as an absolute one, relative to the repo."""
-    if "://" in path or Path(path).is_absolute():
-        return path.removeprefix("file://")
-    return str((Path(repo or ".") / path).resolve())
 
 
 def _files(raw: Any, name: str, uri: str) -> list[str]:
