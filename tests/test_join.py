@@ -218,6 +218,12 @@ def test_labels_that_cannot_be_joined_are_refused_with_the_reason(market, labels
     refused(JoinError, "view 'items': .*int64", labels.assign(item_id=range(6)))
 
 
+def test_an_index_of_two_levels_is_kept(market, labels):
+    nested = labels.set_index(["price", labels.index], append=False)
+    frame = training_frame(market, nested, service="model")
+    pd.testing.assert_index_equal(frame.index, nested.index)
+
+
 def test_no_labels_give_no_rows(market, labels):
     frame = training_frame(market, labels.iloc[:0], service="model")
     assert frame.shape == (0, 10)
