@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.feature_view import DUMMY_ENTITY_ID
@@ -35,7 +35,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _get_requested_feature_views_to_features_dict, compute_non_entity_date_range
 
 from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
-from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.errors import JoinError, SourceNotFound
 from deepfeast.transforms.file_sources import (
     file_source,
     locate,
@@ -179,6 +179,19 @@ class DeepFeastOfflineStore(OfflineStore):
 
         return DeepFeastRetrievalJob(find, config)
 
+    def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
+        """Check, on ``feast apply``, that a table has its time columns.
+
+        What is not there yet may still be embedded, and what is no Parquet (a raw CSV) is for
+        others to read: both pass.
+        """
+        source = file_source(data_source)
+        try:
+            table = open_source(config, source)
+        except (SourceNotFound, pa.ArrowInvalid):
+            return
+        table.require(_source_times(source))
+
     def get_table_column_names_and_types_from_data_source(
         self, config: RepoConfig, data_source: DataSource
     ) -> Iterable[tuple[str, str]]:
@@ -262,7 +275,8 @@ def _history(
 ) -> ViewHistory:
     """Translate a Feast view, its mappings and its alias into columns of its table."""
     source = file_source(view.batch_source)
-    to_source = {feature: column for column, feature in source.field_mapping.items()}
+    to_source = _to_source(source)
+    timestamp, *created = _source_times(source)
     key_map = view.projection.join_key_map
     keys = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
     prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
@@ -270,12 +284,22 @@ def _history(
         view=view.name,
         table=open_source(config, source, view),
         join_keys={key_map.get(key, key): to_source.get(key, key) for key in keys},
-        timestamp=to_source.get(source.timestamp_field, source.timestamp_field),
-        created=to_source.get(source.created_timestamp_column, source.created_timestamp_column)
-        or None,
+        timestamp=timestamp,
+        created=created[0] if created else None,
         features={f"{prefix}{name}": to_source.get(name, name) for name in features},
         ttl=view.ttl,
     )
+
+
+def _to_source(source: FileSource) -> dict[str, str]:
+    return {feature: column for column, feature in source.field_mapping.items()}
+
+
+def _source_times(source: FileSource) -> list[str]:
+    """Return the event time's column and, if there is one, the created time's."""
+    names = _to_source(source)
+    declared = (source.timestamp_field, source.created_timestamp_column)
+    return [names.get(column, column) for column in declared if column]
 
 
 def _open_columns(

@@ -187,6 +187,22 @@ def test_delta_and_folders_of_parquet_are_read_alike(make_store, write):
     assert found["delta__units"].tolist() == found["folder__units"].tolist() == [20, 10]
 
 
+def test_a_folder_may_be_partitioned(make_store, write):
+    write(STOCK.iloc[:2].drop(columns="product_id"), "parts/product_id=pen/one.parquet")
+    write(STOCK.iloc[2:3].drop(columns="product_id"), "parts/product_id=ink/one.parquet")
+    store = make_store(product, stock_view("data/parts"))
+    assert history(store, ask("ink", "pen"))["units"].tolist() == [20, 10]
+
+
+@pytest.mark.parametrize("name", ["empty.parquet", "empty_delta"])
+def test_an_empty_table_knows_nothing(make_store, write, name):
+    write(pa.Table.from_pandas(STOCK).slice(0, 0), name)
+    form = {"file_format": DeltaFormat()} if "delta" in name else {}
+    store = make_store(product, stock_view(f"data/{name}", **form))
+    assert history(store, ask("pen", "ink"))["units"].isna().all()
+    store.materialize(NOON - DAY, NOON)
+
+
 def test_object_stores_are_read_and_written_through_fsspec(make_store):
     import fsspec
 
@@ -343,6 +359,17 @@ def test_a_deep_view_that_was_never_embedded_says_what_to_run(make_store):
     store = make_store(product, view)
     with pytest.raises(NeverEmbedded, match="Run: deepfeast embed deep"):
         history(store, ask("pen"), ["deep:vec"])
+
+
+def test_apply_checks_the_times_of_what_is_there(make_store, write, tmp_path):
+    path = write(STOCK.drop(columns="entered_at"))
+    (tmp_path / "repo" / "data" / "raw.csv").write_text("product_id,title\npen,A pen\n")
+    store = make_store()
+    validate = store._get_provider().validate_data_source
+    validate(store.config, FileSource(path="data/later", file_format=DeltaFormat()))
+    validate(store.config, FileSource(path="data/raw.csv", timestamp_field="at"))
+    with pytest.raises(ColumnNotFound, match="no column 'entered_at' in source 'stock_source'"):
+        validate(store.config, stock_view(str(path)).batch_source)
 
 
 def test_only_the_latest_rows_are_materialized(shop):

@@ -64,6 +64,14 @@ def test_a_vector_of_another_length_is_named(ten):
         ten.take(np.array([0]), [], {"vec": np.empty((1, 3), np.float32)})
 
 
+def test_vectors_may_be_stored_as_any_list_of_floats(tmp_path):
+    for kind in (pa.list_(pa.float64()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 2)):
+        pq.write_table(pa.table({"vec": pa.array([[1, 2], [3, 4]], kind)}), tmp_path / "v.parquet")
+        X = np.empty((3, 2), np.float32)
+        open_table(str(tmp_path / "v.parquet")).take(np.array([1, -1, 0]), [], {"vec": X})
+        np.testing.assert_array_equal(X, [[3, 4], [np.nan, np.nan], [1, 2]])
+
+
 def test_a_column_that_is_not_there_is_named(ten):
     with pytest.raises(ColumnNotFound, match="Did you mean 'vec'"):
         ten.require(["vecs"])
