@@ -144,7 +144,9 @@ class BeamEngine(ComputeEngine):
 
         from deepfeast.pipelines.embed import embed
 
-        embed(FeatureStore(config=self.repo_config), view.name, options=self.options)
+        repo = str(self.repo_config.repo_path) if self.repo_config.repo_path else None
+        store = FeatureStore(repo_path=repo, config=self.repo_config)
+        embed(store, view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
         from deepfeast.pipelines.materialize import run
@@ -166,12 +168,11 @@ class BeamEngine(ComputeEngine):
         """Cut a view's source into row groups; one that is not in files is brought there."""
         import pyarrow.dataset as ds
         import pyarrow.parquet as pq
-        from feast import FileSource
 
         source: Any = view.batch_source
         columns = Columns.of(view)
         where = f"the source of view {view.name!r}"
-        if isinstance(source, FileSource):
+        if lies_in_files(source):
             files = open_source(self.repo_config, source, view)
             return Reading.of_dataset(files.dataset, columns, where)
         table = self.offline_store.pull_latest_from_table_or_query(
@@ -186,6 +187,13 @@ class BeamEngine(ComputeEngine):
         ).to_arrow()
         pq.write_table(table, folder / "latest.parquet", row_group_size=10 * self.batch_rows)
         return Reading.of_dataset(ds.dataset(folder / "latest.parquet"), columns, where)
+
+
+def lies_in_files(source: Any) -> bool:
+    """Tell whether a source can be read without its offline store."""
+    from feast import FileSource
+
+    return isinstance(source, FileSource)
 
 
 def needs_feast(view: FeatureView) -> bool:
