@@ -142,7 +142,9 @@ class BeamEngine(ComputeEngine):
     def _embed(self, view: FeatureView) -> None:
         from deepfeast.pipelines.embed import embed
 
-        embed(_open_store(self.repo_config), view.name, options=self.options)
+        repo = str(self.repo_config.repo_path) if self.repo_config.repo_path else None
+        store = FeatureStore(repo_path=repo, config=self.repo_config)
+        embed(store, view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
         from deepfeast.pipelines.materialize import run
@@ -164,12 +166,11 @@ class BeamEngine(ComputeEngine):
         """Cut a view's source into row groups; one that is not in files is brought there."""
         import pyarrow.dataset as ds
         import pyarrow.parquet as pq
-        from feast import FileSource
 
         source: Any = view.batch_source
         columns = Columns.of(view)
         where = f"the source of view {view.name!r}"
-        if isinstance(source, FileSource):
+        if lies_in_files(source):
             files = open_source(self.repo_config, source, view)
             return Reading.of_dataset(files.dataset, columns, where)
         table = self.offline_store.pull_latest_from_table_or_query(
@@ -186,18 +187,11 @@ class BeamEngine(ComputeEngine):
         return Reading.of_dataset(ds.dataset(folder / "latest.parquet"), columns, where)
 
 
-def _open_store(config: RepoConfig) -> FeatureStore:
-    """Open the store of a configuration, its registry where the repo has it.
+def lies_in_files(source: Any) -> bool:
+    """Tell whether a source can be read without its offline store."""
+    from feast import FileSource
 
-    A store that is made of a configuration alone takes relative paths from the working
-    directory, and would start an empty registry there.
-    """
-    from feast import FeatureStore
-
-    folder = config.repo_path
-    if folder and (Path(folder) / "feature_store.yaml").is_file():
-        return FeatureStore(repo_path=str(folder))
-    return FeatureStore(config=config)
+    return isinstance(source, FileSource)
 
 
 def needs_feast(view: FeatureView) -> bool:

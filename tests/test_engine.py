@@ -1,5 +1,7 @@
 """``feast materialize`` through Beam, on real repos: what lands online, and what never does."""
 
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
@@ -108,3 +110,180 @@ def test_a_runner_that_loses_rows_is_refused(parquet_store):
     store = parquet_store(("a", 1, 10, [1.0, 2.0]), engine={**ENGINE, "runner": "DaskRunner"})
     with pytest.raises(SpecError, match="rows would be lost"):
         store.materialize(START, START + 5 * DAY)
+
+
+def test_a_worker_that_died_is_mended_by_running_again(parquet_store, monkeypatch):
+    from deepfeast.transforms.online_tables import SqliteTable
+
+    store = parquet_store(
+        ("a", 1, 1, [1.0, 1.0]),
+        ("b", 1, 2, [2.0, 2.0]),
+        ("c", 1, 3, [3.0, 3.0]),
+        engine={**ENGINE, "batch_rows": 1},
+    )
+    write, writes = SqliteTable.write_newer, []
+
+    def dies(table, rows):
+        writes.append(rows)
+        if len(writes) == 2:
+            raise OSError("the worker lost its power")
+        return write(table, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteTable, "write_newer", dies)
+        with pytest.raises(Exception, match="lost its power"):
+            store.materialize(START, START + 5 * DAY)
+    assert online(store, "a", "b")["b"] == (None, None)
+    assert store.get_feature_view("shops").most_recent_end_time is None
+
+    store.materialize(START, START + 5 * DAY)
+    assert [online(store, name)[name][0] for name in "abc"] == [1, 2, 3]
+    assert store.get_feature_view("shops").most_recent_end_time == START + 5 * DAY
+
+
+def test_a_mapped_field_a_created_time_and_two_keys(make_store, tmp_path):
+    from feast import Entity, FeatureView, Field, FileSource, ValueType
+    from feast.types import Float64
+
+    path = tmp_path / "prices.parquet"
+    rows = {
+        "shop": ["a", "a", "a"],
+        "item": pa.array([1, 1, 2], pa.int64()),
+        "at": pa.array([START] * 3, pa.timestamp("ns")),
+        "made": pa.array([START + 2 * DAY, START + DAY, START], pa.timestamp("us", "UTC")),
+        "cents": [2.5, 1.5, 9.0],
+    }
+    pq.write_table(pa.table(rows), path)
+    keys = [
+        Entity(name="shop", join_keys=["shop"], value_type=ValueType.STRING),
+        Entity(name="item", join_keys=["item"], value_type=ValueType.INT64),
+    ]
+    source = FileSource(
+        name="p",
+        path=str(path),
+        timestamp_field="at",
+        created_timestamp_column="made",
+        field_mapping={"cents": "price"},
+    )
+    view = FeatureView(
+        name="prices", entities=keys, schema=[Field(name="price", dtype=Float64)], source=source
+    )
+    store = make_store(*keys, source, view, batch_engine=ENGINE)
+    store.materialize(START, START + DAY)
+    asked = [{"shop": "a", "item": 1}, {"shop": "a", "item": 2}, {"shop": "a", "item": 3}]
+    assert store.get_online_features(["prices:price"], asked).to_dict()["price"] == [2.5, 9.0, None]
+
+
+def test_a_view_without_entities_has_one_row(make_store, tmp_path):
+    from feast import FeatureView, Field, FileSource
+    from feast.types import Int64
+
+    from deepfeast.transforms import OnlineFeatures
+
+    path = tmp_path / "world.parquet"
+    times = pa.array([START, START + DAY], pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"at": times, "visitors": [5, 8]}), path)
+    source = FileSource(name="w", path=str(path), timestamp_field="at")
+    fields = [Field(name="visitors", dtype=Int64)]
+    store = make_store(
+        source,
+        FeatureView(name="world", entities=[], schema=fields, source=source),
+        batch_engine=ENGINE,
+    )
+    store.materialize(START, START + 2 * DAY)
+    frame = OnlineFeatures(store, ["world:visitors"]).frame([{}, {}])
+    assert frame["visitors"].tolist() == [8, 8]
+
+
+def test_sources_that_are_no_files_come_through_the_offline_store(parquet_store, monkeypatch):
+    import deepfeast.pipelines.engine as engine
+
+    store = parquet_store(("a", 1, 10, [1.0, 2.0]), ("a", 2, 20, [3.0, 4.0]), ("b", 9, 1, None))
+    monkeypatch.setattr(engine, "lies_in_files", lambda source: False)
+    store.materialize(START, START + 5 * DAY)
+    assert online(store, "a", "b") == {"a": (20, [3.0, 4.0]), "b": (None, None)}
+
+
+def test_a_view_with_a_transformation_is_left_to_feast(make_store, tmp_path):
+    from feast import Entity, Field, FileSource, ValueType
+    from feast.batch_feature_view import BatchFeatureView
+    from feast.types import Int64
+
+    path = tmp_path / "shops.parquet"
+    pq.write_table(table(("a", 1, 10, None)).drop(["vec"]), path)
+    shop = Entity(name="shop", join_keys=["shop_id"], value_type=ValueType.STRING)
+    source = FileSource(name="s", path=str(path), timestamp_field="at")
+    view = BatchFeatureView(
+        name="doubled",
+        entities=[shop],
+        source=source,
+        online=True,
+        offline=False,
+        schema=[Field(name="twice", dtype=Int64)],
+        mode="pandas",
+        udf=twice,
+        udf_string="twice",
+    )
+    store = make_store(shop, source, view, batch_engine=ENGINE, offline_store={"type": "file"})
+    store.materialize(START, START + 5 * DAY)
+    answer = store.get_online_features(["doubled:twice"], [{"shop_id": "a"}]).to_dict()
+    assert answer["twice"] == [20]
+
+
+def twice(frame):
+    return frame.assign(twice=frame["size"] * 2)
+
+
+@pytest.fixture
+def engine_shirts(shirts):
+    """The repo about shirts, with the engine in its feature_store.yaml."""
+    from feast import FeatureStore
+
+    with (shirts.folder / "feature_store.yaml").open("a") as config:
+        config.write(f"batch_engine: {{type: {ENGINE['type']}}}\n")
+    shirts.store = FeatureStore(str(shirts.folder))
+    return shirts
+
+
+def vectors_online(store, *ids):
+    answer = store.get_online_features(["deep:vec"], [{"id": name} for name in ids]).to_dict()
+    return answer["vec"]
+
+
+def test_deep_views_are_embedded_first(engine_shirts):
+    store = engine_shirts.store
+    engine_shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": None}])
+    store.materialize(START, START + 5 * DAY)
+    assert vectors_online(store, "a", "b") == [[3.0, 5.0], None]
+
+    later = {"event_timestamp": START + 6 * DAY}
+    engine_shirts.write(
+        [{"id": "a", "title": "red shirt"}, {"id": "b", "title": "blue tie", **later}]
+    )
+    store.materialize_incremental(START + 7 * DAY)
+    assert vectors_online(store, "a", "b") == [[3.0, 5.0], [4.0, 3.0]]
+
+
+def test_what_was_embedded_again_arrives_though_its_events_are_old(engine_shirts):
+    now = datetime.now(timezone.utc)
+    engine_shirts.write([{"id": "a", "title": "red shirt"}])
+    engine_shirts.store.materialize(START, now)
+    engine_shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=3")
+    with pytest.raises(Exception, match="--rebuild"):
+        engine_shirts.store.materialize_incremental(now + timedelta(seconds=1))
+    engine_shirts.embed(rebuild=True)
+    engine_shirts.store.materialize_incremental(now + timedelta(minutes=1))
+    assert vectors_online(engine_shirts.store, "a") == [[3.0, 5.0, 0.0]]
+
+
+def test_feasts_own_command_runs_it(engine_shirts):
+    engine_shirts.write([{"id": "a", "title": "red shirt"}])
+    command = [sys.executable, "-W", "ignore", "-m", "feast.cli.cli", "-c", engine_shirts.folder]
+    done = subprocess.run(
+        [*command, "materialize", "2023-12-31T00:00:00", "2024-01-05T00:00:00"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert vectors_online(engine_shirts.store, "a") == [[3.0, 5.0]]

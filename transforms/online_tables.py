@@ -54,9 +54,14 @@ class OnlineTable:
     """One view in any online store, through the interface every Feast store has."""
 
     def __init__(self, store: OnlineStore, config: RepoConfig, view: FeatureView):
+        from feast import ValueType
+        from feast.feature_view import DUMMY_ENTITY_ID
+
         self.store: Any = store
         self.config, self.view = config, view
         join_keys = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
+        # A view without entities has one row, under Feast's stand-in for a key.
+        join_keys = join_keys or {DUMMY_ENTITY_ID: ValueType.STRING}
         self.entity_keys = EntityKeys(join_keys, config.entity_key_serialization_version)
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
