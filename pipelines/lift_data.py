@@ -147,6 +147,14 @@ def read_problem(
             f"{known.sum()} rows have a {target!r}; a verdict needs at least {FEWEST_ROWS}. "
             f"With so few, no lift smaller than enormous could be told from luck."
         )
+    for name in [name for name, columns in deep.items() if frame[columns].isna().any(axis=1).all()]:
+        notes.append(f"No row has a {name}: it is left out. Was it embedded, before these times?")
+        del deep[name]
+    if not deep:
+        raise LiftError(
+            f"no row has a vector of {', '.join(feature_groups)}: there is no lift to measure. Run "
+            f"deepfeast embed, and check that the labels' times lie after the features'."
+        )
     group_values = frame[groups].to_numpy() if isinstance(groups, str) else groups
     group_codes = (
         None
