@@ -274,6 +274,10 @@ def run_arms(
     ]
     comparison = Comparison(problem, list(splits), outcomes)
     _judge(comparison)
+    comparison.notes += [
+        f"{model} takes no NaN: rows without a vector got the mean of the training rows."
+        for model in sorted(bench.filled)
+    ]
     comparison.seconds = clock.perf_counter() - started
     return comparison
 
@@ -317,6 +321,7 @@ class _Bench:
     counts: Mapping[str, Any]
     seed: int
     ticker: _Ticker
+    filled: set[str] = field(default_factory=set)
 
     def run_split(self, split: Split, keep: bool) -> list[_Fit]:
         blocks = Blocks(self.problem, split, self.counts, self.seed)
@@ -337,7 +342,15 @@ class _Bench:
             started = clock.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                estimator = clone(self.models[model]).fit(columns, self.problem.y[train])
+                y = self.problem.y[train]
+                try:
+                    estimator = clone(self.models[model]).fit(columns, y)
+                except ValueError as error:
+                    if "NaN" not in str(error):
+                        raise
+                    columns, test_columns = blocks.filled(columns, test_columns)
+                    estimator = clone(self.models[model]).fit(columns, y)
+                    self.filled.add(model)
                 fitted = clock.perf_counter()
                 score = get_scorer(self.problem.metric)(
                     estimator, test_columns, self.problem.y[test]

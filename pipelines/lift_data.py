@@ -209,7 +209,7 @@ def _read_target(
 ) -> tuple[NDArray[Any], list[Any]]:
     if values.nunique() < 2:
         raise LiftError(
-            f"{name!r} is {values.iloc[0]!r} in all {len(values)} rows: "
+            f"{name!r} is {values.iloc[0]} in all {len(values)} rows: "
             f"there is nothing to predict."
         )
     if task != "regression":
@@ -219,7 +219,7 @@ def _read_target(
         numbers = values.to_numpy(dtype=float)
     except (TypeError, ValueError):
         raise LiftError(
-            f"{name!r} holds {values.iloc[0]!r}: a regression needs numbers. "
+            f"{name!r} holds {str(values.iloc[0])!r}: a regression needs numbers. "
             f"For classes say task='multiclass'."
         ) from None
     if not log_target:
