@@ -97,7 +97,7 @@ def run_lift(
     LiftError
         If the labels or the model cannot answer the question.
     """
-    from deepfeast.transforms.join import open_store
+    from deepfeast.transforms.retrieval import open_store
 
     started = clock.perf_counter()
     store = open_store(store)
