@@ -30,7 +30,7 @@ class Alarm:
 
     Attributes
     ----------
-    kind : {"duplicates", "too good", "target in text", "control"}
+    kind : {"duplicates", "too good", "control", "ignored", "target in text"}
     text : str
         What was seen, and what to do about it.
     """
@@ -46,6 +46,7 @@ def find_alarms(comparison: Comparison) -> list[Alarm]:
         *duplicates(problem, comparison.splits),
         *too_good(comparison),
         *controls(comparison),
+        *ignored(comparison),
         *target_in_text(problem),
     ]
 
@@ -124,6 +125,22 @@ def controls(comparison: Comparison) -> list[Alarm]:
         and outcome.lift.mean > 0
         and outcome.lift.p < CHANCE
     ]
+
+
+def ignored(comparison: Comparison) -> list[Alarm]:
+    """Find models that score the same with and without every deep feature."""
+    alarms = []
+    for model in comparison.models:
+        lifts = [o.lift for o in comparison.outcomes if o.model == model and o.lift]
+        if lifts and all(lift.mean == 0 and lift.error == 0 for lift in lifts):
+            alarms.append(
+                Alarm(
+                    "ignored",
+                    f"{model} scores exactly the same with and without deep features: it seems to "
+                    f"pick its columns by name and never sees them. Let it take all columns.",
+                )
+            )
+    return alarms
 
 
 def target_in_text(problem: Problem) -> list[Alarm]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+import time as clock
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ def compare(
     groups: str | Sequence[Any] | None = None,
     *,
     feature_groups: Mapping[str, Sequence[str]],
-    time_column: str | None = None,
+    time: str | None = None,
     handcrafted: Sequence[str] | None = None,
     texts: Mapping[str, Sequence[str | None]] | None = None,
     models: Mapping[str, Any] | None = None,
@@ -167,7 +167,7 @@ def compare(
         Rows of one group are never on both sides of a split.
     feature_groups : mapping of str to sequence of str
         Flat columns of each deep feature.
-    time_column : str, optional
+    time : str, optional
         Column of moments: every model is then tested on rows after those it was fitted on.
     handcrafted : sequence of str, optional
         By default every other column of numbers, booleans or few categories.
@@ -210,7 +210,7 @@ def compare(
         target,
         groups,
         feature_groups,
-        time=time_column,
+        time=time,
         handcrafted=handcrafted,
         texts=texts,
         task=task,
@@ -251,7 +251,7 @@ def run_arms(
     from joblib import Parallel, delayed
     from threadpoolctl import threadpool_limits
 
-    started = time.perf_counter()
+    started = clock.perf_counter()
     if len(splits) < 2:
         raise LiftError(f"{len(splits)} split: an interval needs at least 2. Ask for more folds.")
     classify = bool(problem.classes)
@@ -274,7 +274,11 @@ def run_arms(
     ]
     comparison = Comparison(problem, list(splits), outcomes)
     _judge(comparison)
-    comparison.seconds = time.perf_counter() - started
+    comparison.notes += [
+        f"{model} takes no NaN: rows without a vector got the mean of the training rows."
+        for model in sorted(bench.filled)
+    ]
+    comparison.seconds = clock.perf_counter() - started
     return comparison
 
 
@@ -317,6 +321,7 @@ class _Bench:
     counts: Mapping[str, Any]
     seed: int
     ticker: _Ticker
+    filled: set[str] = field(default_factory=set)
 
     def run_split(self, split: Split, keep: bool) -> list[_Fit]:
         blocks = Blocks(self.problem, split, self.counts, self.seed)
@@ -334,15 +339,23 @@ class _Bench:
         train, test = blocks.split
         try:
             columns, test_columns = blocks.of(arm)
-            started = time.perf_counter()
+            started = clock.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                estimator = clone(self.models[model]).fit(columns, self.problem.y[train])
-                fitted = time.perf_counter()
+                y = self.problem.y[train]
+                try:
+                    estimator = clone(self.models[model]).fit(columns, y)
+                except ValueError as error:
+                    if "NaN" not in str(error):
+                        raise
+                    columns, test_columns = blocks.filled(columns, test_columns)
+                    estimator = clone(self.models[model]).fit(columns, y)
+                    self.filled.add(model)
+                fitted = clock.perf_counter()
                 score = get_scorer(self.problem.metric)(
                     estimator, test_columns, self.problem.y[test]
                 )
-            scored = time.perf_counter()
+            scored = clock.perf_counter()
             predicted = estimator.predict(test_columns) if keep else None
         except Exception as error:
             # Anything may be wrong with a model that is not ours; its arm reports it.

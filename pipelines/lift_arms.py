@@ -144,6 +144,12 @@ class Blocks:
             self.seconds[key] = time.perf_counter() - started
         return self._made[key]
 
+    def filled(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Fill what deep features lack with their training means; the user's columns stay."""
+        own = [name for name in train.columns if name not in self.problem.handcrafted]
+        means = train[own].mean().fillna(0.0)
+        return train.fillna(means), test.fillna(means)
+
     def _handcrafted(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         columns = self.problem.frame[self.problem.handcrafted]
         return columns.iloc[self.split[0]], columns.iloc[self.split[1]]

@@ -147,6 +147,14 @@ def read_problem(
             f"{known.sum()} rows have a {target!r}; a verdict needs at least {FEWEST_ROWS}. "
             f"With so few, no lift smaller than enormous could be told from luck."
         )
+    for name in [name for name, columns in deep.items() if frame[columns].isna().any(axis=1).all()]:
+        notes.append(f"No row has a {name}: it is left out. Was it embedded, before these times?")
+        del deep[name]
+    if not deep:
+        raise LiftError(
+            f"no row has a vector of {', '.join(feature_groups)}: there is no lift to measure. Run "
+            f"deepfeast embed, and check that the labels' times lie after the features'."
+        )
     group_values = frame[groups].to_numpy() if isinstance(groups, str) else groups
     group_codes = (
         None
@@ -205,7 +213,7 @@ def _read_target(
 ) -> tuple[NDArray[Any], list[Any]]:
     if values.nunique() < 2:
         raise LiftError(
-            f"{name!r} is {values.iloc[0]!r} in all {len(values)} rows: "
+            f"{name!r} is {values.iloc[0]} in all {len(values)} rows: "
             f"there is nothing to predict."
         )
     if task != "regression":
@@ -215,7 +223,7 @@ def _read_target(
         numbers = values.to_numpy(dtype=float)
     except (TypeError, ValueError):
         raise LiftError(
-            f"{name!r} holds {values.iloc[0]!r}: a regression needs numbers. "
+            f"{name!r} holds {str(values.iloc[0])!r}: a regression needs numbers. "
             f"For classes say task='multiclass'."
         ) from None
     if not log_target:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift_arms import HOW
+from deepfeast.pipelines.lift_arms import MAIN_FORMS
 from deepfeast.pipelines.lift_stats import corrected_lift
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift import Comparison, Outcome
 
 ALL = "all deep features together"
+FORMS = {
+    "raw": "as raw numbers",
+    "pca": "as principal components",
+    "probe": "as a probe",
+    "pca+probe": "as components and probe",
+}
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,9 @@ def headline(comparison: Comparison) -> str:
         return "No evidence that deep features help here. Leave the model as it is."
     parts = [f"Yes: {_list(helping)} {_verb(helping, 'help')}."]
     if hurting:
-        parts.append(f"{_list(hurting)} {_verb(hurting, 'hurt')}: do not use.")
+        parts.append(f"{_list(hurting)} {_verb(hurting, 'hurt')}: leave out.")
     if rest:
-        parts.append(f"No evidence for {_list(rest)}: do not use.")
+        parts.append(f"No evidence for {_list(rest)}: leave out.")
     return " ".join(parts)
 
 
@@ -83,33 +89,39 @@ def _finding(comparison: Comparison, features: tuple[str, ...], model: str) -> F
     ran = [outcome for outcome in arms if outcome.lift]
     if not ran:
         return Finding(name, model, "not run", f"{model} could not be run: {arms[0].failed}.", None)
-    best = max(ran, key=lambda outcome: (outcome.verdict == "helps", outcome.lift.mean))  # type: ignore[union-attr]
-    # Worse in every form is worse; worse in one form and unclear in another is a matter of form.
-    word = best.verdict or "no evidence"
-    return Finding(name, model, word, _sentence(comparison, best, ran), best)
+    best = min(ran, key=_rank)
+    return Finding(
+        name, model, best.verdict or "no evidence", _sentence(comparison, best, ran), best
+    )
+
+
+def _rank(outcome: Outcome) -> tuple[Any, ...]:
+    """Order: the form that helps most; where none does, the form asked as the main question."""
+    assert outcome.lift is not None
+    helps = outcome.verdict == "helps"
+    main = MAIN_FORMS.index(outcome.arm.how) if outcome.arm.how in MAIN_FORMS else 9
+    return (not helps, -outcome.lift.mean if helps else main)
 
 
 def _sentence(comparison: Comparison, best: Outcome, ran: list[Outcome]) -> str:
     lift, metric = best.lift, comparison.problem.metric_word
     assert lift is not None
-    size = f"{lift.mean:+.3f} {metric} (95 % interval {lift.low:+.3f} to {lift.high:+.3f})"
-    before = comparison.baseline(best.model).score
-    form = HOW.get(best.arm.how, best.arm.how)
+    before, form = comparison.baseline(best.model).score, FORMS.get(best.arm.how, best.arm.how)
+    size = (
+        f"{before:.3f} → {best.score:.3f} {metric} {form}, {signed(lift.mean)} "
+        f"(95 % interval {signed(lift.low)} to {signed(lift.high)})"
+    )
+    text = f"{best.model}: {size}."
     if best.verdict == "helps":
-        text = f"{best.model} goes from {before:.3f} to {best.score:.3f}: {size}, given {form}."
         return text + _against_words(comparison, best)
-    if best.verdict == "hurts":
-        return f"{best.model} falls from {before:.3f} to {best.score:.3f}: {size}, in every form."
-    why = (
-        "luck can explain"
-        if lift.p > 0.05
-        else f"is not enough where {comparison.questions} arms are asked"
-    )
-    text = (
-        f"{best.model}: {size} in its best form, which {why}. "
-        f"A lift of {best.detectable:.3f} would have been seen."
-    )
-    worse = [outcome.arm.how for outcome in ran if outcome.verdict == "hurts"]
+    if best.verdict == "no evidence":
+        why = (
+            "Luck can explain that"
+            if lift.p > 0.05
+            else f"Not enough where {comparison.questions} arms are asked at once"
+        )
+        text += f" {why}; {signed(best.detectable or 0.0)} would have been seen."
+    worse = [o.arm.how for o in ran if o.verdict == "hurts" and o is not best]
     return text + (f" As {_list(worse)} it hurts." if worse else "")
 
 
@@ -127,12 +139,21 @@ def _against_words(comparison: Comparison, best: Outcome) -> str:
         return ""
     share = sum(len(test) / len(train) for train, test in comparison.splits)
     gap = corrected_lift(best.scores - rivals[0].scores, share / len(comparison.splits))
-    size = f"{gap.mean:+.3f}, {gap.low:+.3f} to {gap.high:+.3f}"
+    size = f"{signed(gap.mean)}, {signed(gap.low)} to {signed(gap.high)}"
     if gap.low > 0:
         return f" That is more than plain TF-IDF of the same text gives ({size})."
     if gap.high < 0:
         return f" Plain TF-IDF of the same text gives more ({size} the other way round)."
     return f" Plain TF-IDF of the same text may do as well (difference {size})."
+
+
+def signed(number: float) -> str:
+    """Write a difference, with a true minus.
+
+    >>> signed(-0.0314)
+    '−0.031'
+    """
+    return f"{number:+.3f}".replace("-", "−")
 
 
 def _list(names: list[str]) -> str:

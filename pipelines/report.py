@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.pipelines import lift_plots as plots
 from deepfeast.pipelines.lift_arms import HOW
 from deepfeast.pipelines.lift_insights import flat_map, insight_arm
-from deepfeast.pipelines.lift_words import ALL, findings, headline
+from deepfeast.pipelines.lift_words import ALL, findings, headline, signed
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift import Comparison, Outcome
@@ -54,6 +54,7 @@ def render(result: LiftResult) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["signed"] = signed
     return environment.get_template("lift.html").render(
         result=result,
         comparison=comparison,
@@ -114,7 +115,9 @@ def _behind(result: LiftResult) -> list[Plot]:
         picture = plots.importance(result.importance, model, metric)
         drawn.append(Plot(picture, f"{model}: what it relies on", f"Strongest: {words}."))
     inside = insight_arm(comparison)
-    for model in comparison.models if inside else []:
+    for model in comparison.models:
+        if inside is None:
+            break
         before, after = comparison.baseline(model), comparison.outcome(model, inside.label)
         if not before.failed and not after.failed:
             what = "the share of each class found" if problem.classes else "predicted against true"

@@ -1,0 +1,122 @@
+"""The ``deepfeast lift`` command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def lift(
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            help="Parquet or CSV file: entity keys, event_timestamp and the target.",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[str, typer.Option(help="Column to predict.", show_default=False)],
+    service: Annotated[
+        list[str],
+        typer.Option(
+            help="Feature service of the model; give it twice to put two together.",
+            show_default=False,
+        ),
+    ],
+    repo: Annotated[
+        Path, typer.Option("--repo", "-c", help="The Feast repo: the folder of feature_store.yaml.")
+    ] = Path(),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the report: lift.html and lift.json.")
+    ] = Path("lift"),
+    groups: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it at run time on Python 3.10)
+        typer.Option(help="Column of what belongs together, e.g. the seller; never split."),
+    ] = None,
+    time: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Column of moments: test on rows later than those learned from."),
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Columns of the labels that the model gets too, by commas.")
+    ] = "",
+    model: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Your estimator, as module:factory. Default: XGBoost, random forest."),
+    ] = None,
+    allow_pickle: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Your estimator, as a pickle. It runs code: only files you trust."),
+    ] = None,
+    encoders: Annotated[
+        str, typer.Option(help="Other encoders to compare on the same column, by commas.")
+    ] = "",
+    column: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The raw column that --encoders read, where several could."),
+    ] = None,
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="regression, binary or multiclass. Default: found out from the target."),
+    ] = None,
+    metric: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A scikit-learn scorer. Default: r2, roc_auc or accuracy."),
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="Predict the target's logarithm.")] = False,
+    forms: Annotated[
+        str, typer.Option(help="Forms in which vectors join: raw, pca, probe, pca+probe.")
+    ] = "raw,pca,probe",
+    repeats: Annotated[int, typer.Option(min=1, help="Times that the folds are drawn.")] = 2,
+    folds: Annotated[int, typer.Option(min=2, help="Folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Do deep features help this model, by how much, and how sure is that?
+
+    Trains the model with and without each deep feature on the same splits, and writes a page
+    with the verdict. "No evidence" is a normal answer.
+
+    Example:
+
+        deepfeast lift labels.parquet --service price_model --target price --groups seller_id
+    """
+    from rich.console import Console
+
+    from deepfeast.pipelines.lift_run import run_lift
+    from deepfeast.pipelines.progress import shown
+
+    with shown("lift") as progress:
+        result = run_lift(
+            repo,
+            labels,
+            target,
+            service=service[0] if len(service) == 1 else service,
+            out=out,
+            groups=groups,
+            time=time,
+            columns=_names(columns),
+            model=model,
+            pickled=allow_pickle,
+            encoders=_names(encoders),
+            column=column,
+            task=task,
+            metric=metric,
+            log_target=log,
+            representations=_names(forms),
+            repeats=repeats,
+            folds=folds,
+            seed=seed,
+            progress=lambda what, done, total: progress("fit", done, total),
+        )
+    if as_json:
+        print(json.dumps(result.as_dict(), indent=1))
+        return
+    result.print(Console())
+    print(f"\n{out / 'lift.html'}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,306 @@
+"""``deepfeast lift``: from labels and a feature service to the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import time as clock
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deepfeast.pipelines.lift import Progress
+from deepfeast.pipelines.lift_data import read_problem
+from deepfeast.pipelines.lift_models import load_model, load_pickle
+from deepfeast.pipelines.lift_result import LiftResult, measure_lift
+from deepfeast.pipelines.raw_contents import RawContents
+from deepfeast.transforms.arrow import flat_names
+from deepfeast.transforms.errors import (
+    ColumnNotFound,
+    DeepfeastError,
+    EncoderError,
+    LiftError,
+    SourceNotFound,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from feast import FeatureStore
+
+    from deepfeast.transforms.encoders import Encoder
+
+TIMESTAMP = "event_timestamp"
+TIMED_VALUES = 24
+
+
+def run_lift(
+    store: FeatureStore | str | Path,
+    labels: Path | pd.DataFrame,
+    target: str,
+    *,
+    service: str | Sequence[str],
+    out: Path | None = None,
+    groups: str | None = None,
+    time: str | None = None,
+    columns: Sequence[str] = (),
+    model: str | None = None,
+    pickled: Path | None = None,
+    encoders: Sequence[str] = (),
+    column: str | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    log_target: bool = False,
+    representations: Sequence[str] = ("raw", "pca", "probe"),
+    repeats: int = 2,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LiftResult:
+    """Join features to labels, measure the lift, and write the report.
+
+    Parameters
+    ----------
+    store : FeatureStore, str or Path
+        The store, or the folder of its repo.
+    labels : Path or DataFrame
+        Parquet or CSV: entity keys, ``event_timestamp``, the target, and what `groups`, `time` and
+        `columns` name.
+    target : str
+    service : str or sequence of str
+        One feature service, or two whose features are put together.
+    out : Path, optional
+        Folder for ``lift.html`` and ``lift.json``; nothing is written without it.
+    groups, time : str, optional
+        Columns of the labels, as in `compare`. Without ``event_timestamp``, `time` stands for it.
+    columns : sequence of str
+        Columns of the labels that the model gets, too.
+    model : str, optional
+        ``module:factory`` of your own estimator.
+    pickled : Path, optional
+        A pickled estimator. Unpickling runs code: give only files that you trust.
+    encoders : sequence of str
+        Other encoders to try on the same column; their vectors are cached in `out`.
+    column : str, optional
+        The raw column they read; needed only where several could be meant.
+    task, metric, log_target, representations, repeats, folds, seed, progress
+        As in `compare`.
+
+    Returns
+    -------
+    LiftResult
+
+    Raises
+    ------
+    LiftError
+        If the labels or the model cannot answer the question.
+    """
+    from deepfeast.transforms.retrieval import open_store
+
+    started = clock.perf_counter()
+    store = open_store(store)
+    name = labels.name if isinstance(labels, Path) else ""
+    rows = _read_labels(labels, time)
+    _require(rows, target, groups, time, columns)
+    frame, deep, handcrafted = _join(store, rows, service)
+    raw = RawContents(store, rows)
+    added = _other_encoders(raw, frame, deep, encoders, column, out)
+    if added:
+        import pandas as pd
+
+        frame = pd.concat([frame, *added.values()], axis=1)
+        deep |= {feature: list(part.columns) for feature, part in added.items()}
+    known = [feature for feature in deep if feature not in added]
+    texts = {
+        feature: raw.read(feature)
+        for feature in known
+        if feature in raw and raw.modality(feature) == "text"
+    }
+    problem = read_problem(
+        frame,
+        target,
+        groups,
+        deep,
+        time=time,
+        handcrafted=[*handcrafted, *columns],
+        texts={feature: values for feature, values in texts.items() if any(values)},
+        task=task,
+        metric=metric,
+        log_target=log_target,
+    )
+    seconds = {feature: _encode_seconds(raw, feature) for feature in problem.deep if feature in raw}
+    result = measure_lift(
+        problem,
+        _models(model, pickled),
+        contents=lambda feature, wanted: (
+            raw.read(feature, wanted) if feature in raw else [None] * len(wanted)
+        ),
+        encode_seconds={feature: took for feature, took in seconds.items() if took is not None},
+        representations=representations,
+        alternatives=list(added),
+        repeats=repeats,
+        folds=folds,
+        seed=seed,
+        progress=progress,
+    )
+    result.notes += [
+        f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
+    ]
+    result.source, result.seconds = name, clock.perf_counter() - started
+    if out is not None:
+        result.write(out)
+    return result
+
+
+def _read_labels(labels: Path | pd.DataFrame, time: str | None) -> pd.DataFrame:
+    import pandas as pd
+
+    if isinstance(labels, Path):
+        if not labels.is_file():
+            raise SourceNotFound(f"no labels at {labels.resolve()}: give a Parquet or CSV file.")
+        labels = pd.read_csv(labels) if labels.suffix == ".csv" else pd.read_parquet(labels)
+    if TIMESTAMP not in labels.columns and time in labels.columns:
+        labels = labels.assign(**{TIMESTAMP: labels[time]})
+    return labels.reset_index(drop=True)
+
+
+def _require(labels: pd.DataFrame, *named: Any) -> None:
+    for name in named:
+        for column in [name] if isinstance(name, str) else name or ():
+            if column not in labels.columns:
+                raise ColumnNotFound.of(column, "the labels", map(str, labels.columns))
+
+
+def _join(
+    store: FeatureStore, labels: pd.DataFrame, service: str | Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, list[str]], list[str]]:
+    """Return the training frame, the flat columns of deep features, and the other features."""
+    from deepfeast.transforms.columns import service_columns
+    from deepfeast.transforms.join import training_frame
+
+    services = [service] if isinstance(service, str) else list(service)
+    parts = [part for name in services for part in service_columns(store, name)]
+    if len(services) == 1:
+        frame = training_frame(store, labels, service=services[0])
+    else:
+        references = list(dict.fromkeys(part.reference for part in parts))
+        frame = training_frame(store, labels, features=references)
+    deep = {part.feature: list(part.columns) for part in parts if part.dim}
+    if not deep:
+        raise LiftError(
+            f"the service {', '.join(services)} has no deep feature, so there is no lift to "
+            f"measure. Name the service that has them, or both services."
+        )
+    other = list(dict.fromkeys(part.name for part in parts if not part.dim))
+    if frame[[*other, *(column for part in deep.values() for column in part)]].isna().all(None):
+        times = frame[TIMESTAMP]
+        raise LiftError(
+            f"no feature is known at the time of any of the {len(frame)} labels, which run from "
+            f"{times.min()} to {times.max()}. Are they older than the features, or their entity "
+            f"keys written differently?"
+        )
+    return frame, deep, other
+
+
+def _models(model: str | None, pickled: Path | None) -> dict[str, Any] | None:
+    if model and pickled:
+        raise LiftError("give one model: module:factory, or a pickle.")
+    if model:
+        return {model.partition(":")[2]: load_model(model)}
+    return {pickled.stem: load_pickle(pickled)} if pickled else None
+
+
+def _encode_seconds(raw: RawContents, feature: str) -> float | None:
+    """Time the encoder on a few values: seconds for 1,000. None where it cannot be had."""
+    from deepfeast.transforms.encoders import build_encoder
+
+    try:
+        encoder = build_encoder(dataclasses.replace(raw.feature(feature), reduce=None))
+        values = [
+            value for value in raw.read(feature, range(2 * TIMED_VALUES)) if value is not None
+        ]
+        values = values[:TIMED_VALUES]
+        if len(values) < 2:
+            return None
+        encoder.encode_safely(values[:1])  # loads the network
+        started = clock.perf_counter()
+        encoder.encode_safely(values)
+    except DeepfeastError:
+        return None
+    return (clock.perf_counter() - started) * 1000 / len(values)
+
+
+def _other_encoders(
+    raw: RawContents,
+    frame: pd.DataFrame,
+    deep: Mapping[str, list[str]],
+    encoders: Sequence[str],
+    column: str | None,
+    out: Path | None,
+) -> dict[str, pd.DataFrame]:
+    """Encode a column with other networks; their vectors stand beside the declared ones."""
+    import pandas as pd
+
+    from deepfeast.transforms.encoders import get_encoder
+
+    added = {}
+    for named in encoders:
+        encoder = get_encoder(named)
+        feature = _column_for(raw, deep, encoder, named, column)
+        vectors = _cached(encoder, raw.read(feature), out)
+        name = f"{feature}__{re.sub('[^a-zA-Z0-9]+', '_', named).strip('_')}"
+        added[name] = pd.DataFrame(
+            vectors, columns=flat_names(name, vectors.shape[1]), index=frame.index
+        )
+    return added
+
+
+def _column_for(
+    raw: RawContents,
+    deep: Mapping[str, list[str]],
+    encoder: Encoder,
+    named: str,
+    column: str | None,
+) -> str:
+    fitting = [
+        feature
+        for feature in deep
+        if feature in raw
+        and raw.modality(feature) == encoder.modality
+        and column in (None, raw.feature(feature).column)
+    ]
+    if len({raw.feature(feature).column for feature in fitting}) == 1:
+        return fitting[0]
+    have = ", ".join(f"{raw.feature(f).column} ({raw.modality(f)})" for f in deep if f in raw)
+    raise LiftError(
+        f"which column should {named!r} read? It takes {encoder.modality}; the service's deep "
+        f"features read {have}. Name one with --column."
+    )
+
+
+def _cached(encoder: Encoder, values: Sequence[Any], out: Path | None) -> Any:
+    """Encode each distinct value once, and never again for the same encoder."""
+    from deepfeast.transforms.contents import content_hash
+
+    keys = [None if value is None else content_hash(value).hex() for value in values]
+    distinct = {key: value for key, value in zip(keys, values, strict=True) if key is not None}
+    if not distinct:
+        raise EncoderError("there is nothing to encode: no label row has a value in that column.")
+    everything = hashlib.blake2b("".join(sorted(distinct)).encode(), digest_size=8).hexdigest()
+    path = out / "vectors" / f"{encoder.fingerprint[:16]}-{everything}.npy" if out else None
+    order = sorted(distinct)
+    if path is not None and path.is_file():
+        vectors = np.load(path)
+    else:
+        vectors = encoder.encode_safely([distinct[key] for key in order]).vectors
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, vectors)
+    place = {key: number for number, key in enumerate(order)}
+    matrix = np.full((len(keys), vectors.shape[1]), np.nan, dtype=np.float32)
+    for row, key in enumerate(keys):
+        if key is not None:
+            matrix[row] = vectors[place[key]]
+    return matrix
