@@ -54,3 +54,48 @@ def test_an_encoder_pickles_without_its_network():
     encoder.encode(["hat"])
     again = pickle.loads(pickle.dumps(encoder))
     assert again.encode(["red shirt"]).tolist() == [[3, 5]]
+
+
+# --- what there is ---------------------------------------------------------------------------
+
+
+def test_the_list_says_what_is_ready_and_what_each_kind_wants():
+    from deepfeast.transforms.encoders.listing import list_encoders
+
+    rows = {row.name: row for row in list_encoders()}
+    assert {"minilm", "image-tiny", "image-untrained", "tfidf:N"} <= set(rows)
+    untrained = rows["image-untrained"]
+    assert (untrained.modality, untrained.status) == ("image", "ready")
+    assert len(untrained.fingerprint) == 64
+    assert "comparison" in untrained.source
+
+
+def test_speed_is_measured_in_distinct_values_a_second():
+    from deepfeast.transforms.encoders.listing import time_encoder
+
+    assert time_encoder(WordLengths(2), seconds=0.05) > 100
+
+
+def test_another_package_brings_an_encoder_by_entry_point(tmp_path, monkeypatch):
+    package = tmp_path / "shop_encoders-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-encoders\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[deepfeast.encoders]\nword-lengths = deepfeast.transforms.testing:WordLengths\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert get_encoder("word-lengths?dim=3").encode(["red shirt"]).tolist() == [[3, 5, 0]]
+
+
+def test_naming_and_listing_load_no_network():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, deepfeast.transforms.encoders, deepfeast.transforms.encoders.listing,"
+        "deepfeast.transforms.images, deepfeast.transforms.reduce;"
+        "heavy = {'torch', 'transformers', 'sklearn', 'onnxruntime', 'PIL'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

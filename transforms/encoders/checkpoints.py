@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,22 @@ def read_weights(place: Path) -> dict[str, torch.Tensor]:
     for path in weight_files(place) if place.is_dir() else [place]:
         weights.update(_read_file(path))
     return weights
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep `transformers` from drawing progress bars and advice while it loads."""
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _read_file(path: Path) -> dict[str, torch.Tensor]:

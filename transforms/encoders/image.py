@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.encoders.base import Encoder
+from deepfeast.transforms.encoders.checkpoints import quietly
 from deepfeast.transforms.encoders.engine import cores, find_device
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
 from deepfeast.transforms.encoders.vision import (
@@ -54,12 +55,17 @@ class PixelEncoder(Encoder):
     def encode_batch(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         return self._engine(prepared)
 
-    def _use(self, engine: Engine) -> None:
+    def _open(self, module: Any) -> None:
+        """Put a module from pixels to vectors to use, in the form that suits this machine."""
+        sample = np.stack([self._preprocess(image) for image in sample_images()])
+        engine = Engine(module, sample, self.precision, find_device(self.device))
         self._engine = engine
         on_gpu = engine.device != "cpu"
         self.prepare_threads = self.threads or cores()
         self.workers = 0 if on_gpu else self.prepare_threads
         self.batch_cost = 128 if on_gpu else PixelEncoder.batch_cost
+        if engine.one_at_a_time:
+            self.batch_cost = 1
         self.window = 512 if on_gpu else PixelEncoder.window
 
 
@@ -114,13 +120,12 @@ class ImageEncoder(PixelEncoder):
 
         from deepfeast.transforms.encoders.pixels import read_preprocessing
 
-        processor = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)
+        with quietly():
+            processor = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)
         scale = read_preprocessing(processor)
         self._preprocess = scale or functools.partial(_processed, processor)
         model = open_model(self.folder, self.trust, self.output)
-        module = pixels_to_vectors(model, self.output, scale)
-        sample = np.stack([self._preprocess(image) for image in sample_images()])
-        self._use(Engine(module, sample, self.precision, find_device(self.device)))
+        self._open(pixels_to_vectors(model, self.output, scale))
 
 
 def _processed(processor: Any, image: Any) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.encoders.checkpoints import quietly
 from deepfeast.transforms.encoders.engine import cores, find_device
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
 from deepfeast.transforms.encoders.sentence import TextSpec
@@ -67,7 +68,8 @@ class SharedTextEncoder(TextEncoder):
 
         self._on = find_device(self.device)
         self._tokenizer = load_tokenizer(self.folder, self.spec.max_length)
-        model = AutoModel.from_pretrained(self.folder, local_files_only=True)
+        with quietly():
+            model = AutoModel.from_pretrained(self.folder, local_files_only=True)
         self._model = model.eval().to(self._on)
         self.workers = 0 if self._on != "cpu" else self.threads or cores()
 

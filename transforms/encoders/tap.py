@@ -15,15 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from deepfeast.transforms.encoders.checkpoints import read_weights
-from deepfeast.transforms.encoders.engine import find_device
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.fitted import hash_arrays
-from deepfeast.transforms.encoders.image import PixelEncoder, sample_images
+from deepfeast.transforms.encoders.image import PixelEncoder
 from deepfeast.transforms.encoders.pixels import Preprocessing
-from deepfeast.transforms.encoders.vision import Engine, pixels_to_vectors
+from deepfeast.transforms.encoders.vision import pixels_to_vectors
 from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -118,8 +115,7 @@ class TapEncoder(PixelEncoder):
     def load(self) -> None:
         self._preprocess = self.preprocessing
         module = pixels_to_vectors(self._cut(self._network()), "called", self.preprocessing)
-        sample = np.stack([self._preprocess(image) for image in sample_images()])
-        self._use(Engine(module, sample, self.precision, find_device(self.device)))
+        self._open(module)
 
     def _build(self) -> torch.nn.Module:
         """Call the factory; random weights are the same ones every time."""

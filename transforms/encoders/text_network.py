@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.encoders.bert import Bert
-from deepfeast.transforms.encoders.checkpoints import read_weights
+from deepfeast.transforms.encoders.checkpoints import quietly, read_weights
 from deepfeast.transforms.encoders.engine import agrees, fast_dtype, find_device
 from deepfeast.transforms.encoders.files import read_json
 from deepfeast.transforms.encoders.sentence import TextSpec
@@ -95,7 +95,8 @@ class Transformer:
     def __init__(self, folder: Path, dtype: torch.dtype, device: str):
         from transformers import AutoModel
 
-        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=dtype)
+        with quietly():
+            model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=dtype)
         self.model = getattr(model, "text_model", model).eval().to(device)
         self.device = device
 

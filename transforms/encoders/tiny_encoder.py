@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from deepfeast.transforms.encoders.engine import find_device
 from deepfeast.transforms.encoders.files import digest, file_hash
-from deepfeast.transforms.encoders.image import PixelEncoder, sample_images
+from deepfeast.transforms.encoders.image import PixelEncoder
 from deepfeast.transforms.encoders.pixels import Preprocessing
-from deepfeast.transforms.encoders.vision import Engine, pixels_to_vectors
+from deepfeast.transforms.encoders.vision import pixels_to_vectors
 from deepfeast.transforms.errors import EncoderNotFound
 
 if TYPE_CHECKING:
@@ -57,8 +54,7 @@ class TinyImageEncoder(PixelEncoder):
         self._preprocess = self._input_step()
         network = trained_network() if self.trained else untrained_network(UNTRAINED_SEED)
         module = pixels_to_vectors(network, "called", self._preprocess)
-        sample = np.stack([self._preprocess(image) for image in sample_images()])
-        self._use(Engine(module, sample, self.precision, find_device(self.device)))
+        self._open(module)
 
     def _input(self) -> tuple:
         from deepfeast.transforms.encoders.tiny import MEAN, RESIZE, SIZE, STD
