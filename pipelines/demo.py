@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SERVICE = "price_model"
 VIEW = "listing_deep"
+PHOTO = "photo_vec"
 MARK = "written by deepfeast demo"
 
 
@@ -153,16 +154,21 @@ def _compare(store: FeatureStore, frame: Any, data: Dataset) -> Comparison:
     from deepfeast.transforms.columns import service_columns
 
     columns = service_columns(store, SERVICE)
+    # What a person asks: do the texts help, does the photo?
+    groups = {
+        "texts": [name for c in columns if c.dim and c.feature != PHOTO for name in c.columns],
+        "photo": [name for c in columns if c.feature == PHOTO for name in c.columns],
+    }
     with step(f"train with and without: log({data.target}), folds grouped by {data.groups}"):
         with shown("compare") as progress:
             comparison = compare(
                 frame,
                 data.target,
                 data.groups,
-                feature_groups={c.feature: c.columns for c in columns if c.dim},
+                feature_groups=groups,
                 handcrafted=[c.name for c in columns if not c.dim],
                 log_target=True,
-                representations=("pca",),
+                representations=("pca+probe",),
                 repeats=2,
                 alone=False,
                 progress=lambda what, done, total: progress("Fit", done, total),

@@ -27,7 +27,7 @@ from deepfeast.transforms.file_sources import open_source
 from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
-    from feast import FeatureStore, FeatureView, RepoConfig
+    from feast import FeatureView
     from feast.infra.common.materialization_job import MaterializationTask
     from feast.infra.registry.base_registry import BaseRegistry
 
@@ -140,6 +140,8 @@ class BeamEngine(ComputeEngine):
         return local._materialize_one(registry, task, **kwargs)
 
     def _embed(self, view: FeatureView) -> None:
+        from feast import FeatureStore
+
         from deepfeast.pipelines.embed import embed
 
         repo = str(self.repo_config.repo_path) if self.repo_config.repo_path else None
