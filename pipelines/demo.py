@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.pipelines.cli import open_store
 from deepfeast.transforms.errors import DeepfeastError, SourceError
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Dataset:
     groups: str
 
 
-def run_demo(out: Path, listings: int, seed: int, folder: Path | None, images: str | None) -> None:
+def run_demo(
+    out: Path, listings: int, seed: int, folder: Path | None, images: str | None
+) -> Comparison:
     """Run the main job, and print what happened.
 
     Parameters
@@ -54,6 +57,11 @@ def run_demo(out: Path, listings: int, seed: int, folder: Path | None, images: s
         With ``listings.csv`` and photos: real rows instead of generated ones.
     images : str, optional
         Encoder of the photos, in place of the declared one.
+
+    Returns
+    -------
+    Comparison
+        Of the models with and without deep features.
     """
     started = time.monotonic()
     repo = _make_room(out)
@@ -64,12 +72,13 @@ def run_demo(out: Path, listings: int, seed: int, folder: Path | None, images: s
         feast(repo, "apply")
     store = _embed(repo)
     frame = _join(store, data)
-    _compare(store, frame, data)
+    comparison = _compare(store, frame, data)
     with step("feast materialize, into SQLite"):
         first, last = datetime(2020, 1, 1), datetime.now(timezone.utc)
         feast(repo, "materialize", f"{first:%Y-%m-%dT%H:%M:%S}", f"{last:%Y-%m-%dT%H:%M:%S}")
     _look_up(store, frame)
     _farewell(repo, data, time.monotonic() - started)
+    return comparison
 
 
 def _make_room(out: Path) -> Path:
@@ -120,7 +129,7 @@ def _real(folder: Path, repo: Path) -> Dataset:
 
 
 def _embed(repo: Path) -> FeatureStore:
-    from deepfeast.pipelines.cli import open_store, print_run
+    from deepfeast.pipelines.cli import print_run
     from deepfeast.pipelines.embed import embed
     from deepfeast.pipelines.progress import shown
 
@@ -149,8 +158,20 @@ def _join(store: FeatureStore, data: Dataset) -> Any:
 
 
 def _compare(store: FeatureStore, frame: Any, data: Dataset) -> Comparison:
-    from deepfeast.pipelines.lift import compare
     from deepfeast.pipelines.progress import shown
+
+    with step(f"train with and without: log({data.target}), folds grouped by {data.groups}"):
+        with shown("compare") as progress:
+            comparison = compare_models(store, frame, data, progress)
+        comparison.print()
+    return comparison
+
+
+def compare_models(
+    store: FeatureStore, frame: Any, data: Dataset, progress: Any = None
+) -> Comparison:
+    """Score XGBoost and a random forest with and without the texts and the photo."""
+    from deepfeast.pipelines.lift import compare
     from deepfeast.transforms.columns import service_columns
 
     columns = service_columns(store, SERVICE)
@@ -159,22 +180,18 @@ def _compare(store: FeatureStore, frame: Any, data: Dataset) -> Comparison:
         "texts": [name for c in columns if c.dim and c.feature != PHOTO for name in c.columns],
         "photo": [name for c in columns if c.feature == PHOTO for name in c.columns],
     }
-    with step(f"train with and without: log({data.target}), folds grouped by {data.groups}"):
-        with shown("compare") as progress:
-            comparison = compare(
-                frame,
-                data.target,
-                data.groups,
-                feature_groups=groups,
-                handcrafted=[c.name for c in columns if not c.dim],
-                log_target=True,
-                representations=("pca+probe",),
-                repeats=2,
-                alone=False,
-                progress=lambda what, done, total: progress("Fit", done, total),
-            )
-        comparison.print()
-    return comparison
+    return compare(
+        frame,
+        data.target,
+        data.groups,
+        feature_groups=groups,
+        handcrafted=[c.name for c in columns if not c.dim],
+        log_target=True,
+        representations=("pca+probe",),
+        repeats=2,
+        alone=False,
+        progress=progress and (lambda what, done, total: progress("Fit", done, total)),
+    )
 
 
 def _look_up(store: FeatureStore, frame: Any) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from deepfeast.pipelines.sources import resolve
 from deepfeast.transforms.contents import image_reader, read_contents
 from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.file_sources import source_uri
 from deepfeast.transforms.history import PointInTimeJoin, ViewHistory
 from deepfeast.transforms.views import DeepFeature, DeepViewSpec, deep_spec
 
@@ -86,7 +86,7 @@ class RawContents:
         source: Any = self.store.get_data_source(spec.source)
         keys = list(view.join_keys)
         labels = self.labels.iloc[rows][[*keys, "event_timestamp"]]
-        uri = resolve(source.path, self.store.repo_path)
+        uri = source_uri(self.store.config, source)
         with tempfile.TemporaryDirectory() as scratch:
             table = self._open(source, uri, [*keys, feature.column], Path(scratch))
             history = ViewHistory(

@@ -1,0 +1,101 @@
+"""The main job from end to end, on generated rows and on real ones."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from deepfeast.pipelines.cli import app
+from deepfeast.transforms import OnlineFeatures, training_frame
+from deepfeast.transforms.errors import SourceError, SourceNotFound
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    out = tmp_path_factory.mktemp("generated") / "demo"
+    done = runner.invoke(app, ["demo", "--out", str(out), "--listings", "300"])
+    assert done.exit_code == 0, done.output
+    return out, done.output
+
+
+def test_the_demonstration_tells_what_happened_and_where_to_look(generated):
+    out, told = generated
+    for step in ("feast apply", "deepfeast embed", "join", "train", "materialize", "look"):
+        assert step in told
+    assert "nothing new" in told
+    assert f"deepfeast rejects listing_deep --repo {out}" in told
+    assert "helps" in told or "no evidence" in told
+
+
+def test_training_and_serving_have_the_same_columns_and_values(generated):
+    import numpy as np
+    import pandas as pd
+
+    repo = generated[0] / "feature_repo"
+    listings = pd.read_parquet(repo / "data" / "listings.parquet")
+    # Each listing as of now, once: what the online store holds.
+    labels = listings[["listing_id"]].drop_duplicates().head(20).reset_index(drop=True)
+    labels["event_timestamp"] = listings["event_timestamp"].max() + pd.Timedelta(days=30)
+    frame = training_frame(repo, labels, service="price_model")
+    served = OnlineFeatures(repo, "price_model").frame(
+        labels[["listing_id"]], now=labels["event_timestamp"][0].to_pydatetime()
+    )
+    assert list(frame.columns[2:]) == list(served.columns)
+    vectors = [column for column in served.columns if "_vec_" in column]
+    np.testing.assert_array_equal(frame[vectors].to_numpy(), served[vectors].to_numpy())
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = runner.invoke(app, ["demo", "--out", str(tmp_path)])
+    assert isinstance(done.exception, SourceError)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [([], r"no listings\.csv"), (["listings.csv"], "none of the photos")]
+)
+def test_a_folder_without_listings_or_photos_is_refused(tmp_path, shared, names, message):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes((shared / "data" / "listings" / name).read_bytes())
+    command = ["demo", "--out", str(tmp_path / "out"), "--folder", str(folder)]
+    error = runner.invoke(app, command).exception
+    assert isinstance(error, SourceNotFound)
+    assert re.search(message, str(error))
+    assert not (tmp_path / "out" / "feature_repo" / "data").exists()
+
+
+@pytest.fixture(scope="module")
+def real(shared, tmp_path_factory):
+    from deepfeast.pipelines.demo import run_demo
+
+    out = tmp_path_factory.mktemp("real") / "demo"
+    images = f"hf:{shared / 'models' / 'mobilenet_v2'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DEEPFEAST_IMAGE_ENCODER", raising=False)
+        comparison = run_demo(out, 0, 0, shared / "data" / "listings", images)
+    return out / "feature_repo", comparison
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("model", "least"), [("XGBoost", 0.08), ("random forest", 0.05)])
+def test_text_raises_the_price_models_on_real_listings(real, model, least):
+    assert real[1].outcome(model, "+ texts (pca+probe)").lift.mean >= least
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("model", ["XGBoost", "random forest"])
+def test_the_photo_alone_says_nothing_of_the_price_and_the_report_says_so(real, model):
+    assert real[1].outcome(model, "+ photo (pca+probe)").verdict == "no evidence"
+
+
+@pytest.mark.shared
+def test_event_times_of_the_listings_follow_from_their_row(real):
+    import pandas as pd
+
+    raw = pd.read_parquet(real[0] / "data" / "listings.parquet", columns=["event_timestamp"])
+    assert raw["event_timestamp"][25].isoformat() == "2024-01-02T01:00:00+00:00"
