@@ -29,8 +29,9 @@ GOALS = {"pipeline": 4.0, "cosine": 0.9999}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="1,000 photos, five rounds")
-    full = parser.parse_args().full
-    count, rounds = (1000, 5) if full else (240, 3)
+    parser.add_argument("--photos", type=int, default=240)
+    arguments = parser.parse_args()
+    count, rounds = (1000, 5) if arguments.full else (arguments.photos, 3)
     shared = Path(os.environ.get("DEEPFEAST_SHARED", ROOT.parent / "shared"))
     with tempfile.TemporaryDirectory() as made:
         folder = network_folder(shared, Path(made))

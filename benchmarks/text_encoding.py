@@ -34,8 +34,10 @@ GOALS = {"encode": 2.6, "floor": 0.7, "cosine": 0.999}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="nine rounds instead of three")
-    rounds = 9 if parser.parse_args().full else 3
-    texts = listing_texts()
+    parser.add_argument("--texts", type=int, default=1000, help="how many, of the same mix")
+    arguments = parser.parse_args()
+    rounds = 9 if arguments.full else 3
+    texts = listing_texts()[: arguments.texts]
     fast, exact = get_encoder("minilm"), get_encoder("minilm", precision="exact")
     peer = sentence_transformer(fast)
     for encode in (fast.encode, peer):
