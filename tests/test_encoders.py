@@ -39,6 +39,24 @@ def test_values_are_prepared_a_window_ahead_in_threads():
     assert isinstance(encoded.rejects[11], Reject)
 
 
+def test_trouble_with_one_value_is_its_own_in_preparing_and_in_a_batch():
+    class Halves(WordLengths):
+        def prepare(self, value):
+            return [1 / len(value)]
+
+        def encode_batch(self, prepared):
+            if [1.0] in prepared:
+                raise RuntimeError("one is too many")
+            return super().encode_batch(prepared)
+
+    encoded = Halves(1).encode_safely(["ab", "", "a", "abcd"])
+    assert {place: str(reject) for place, reject in encoded.rejects.items()} == {
+        1: "encoder_failed: ZeroDivisionError: division by zero",
+        2: "encoder_failed: RuntimeError: one is too many",
+    }
+    assert encoded.vectors[[0, 3], 0].tolist() == [0.5, 0.25]
+
+
 def test_arrays_cannot_be_hashed_and_stand_alone():
     pixels = np.zeros((2, 2, 3), np.uint8)
     assert distinct([pixels, pixels]) == [[0], [1]]

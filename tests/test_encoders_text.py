@@ -384,3 +384,23 @@ def test_the_first_vector_needs_no_transformers(minilm):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(1, 384) False"
+
+
+def test_a_misspelt_option_is_said(network):
+    with pytest.raises(SpecError, match="Did you mean 'pooling'"):
+        get_encoder(f"hf:{network}?poolin=mean")
+
+
+def test_code_of_a_folder_runs_only_when_trusted(network, tmp_path):
+    """A folder whose config points to its own module, which would write a file."""
+    import shutil
+
+    folder = tmp_path / "own"
+    shutil.copytree(network, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModel": "own.M"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    with pytest.raises(EncoderError, match=r"\?trust_remote_code=1"):
+        get_encoder(f"hf:{folder}?pooling=mean").encode(["hat"])
+    assert not (tmp_path / "ran").exists()

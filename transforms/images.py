@@ -31,6 +31,10 @@ MAX_PIXELS = 64_000_000
 
 # What Pillow's readers raise on damaged files.
 _BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    TypeError,
     OSError,
     SyntaxError,
     ValueError,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from deepfeast.transforms.encoders.engine import core_pool
-from deepfeast.transforms.errors import EncoderError, Reject
+from deepfeast.transforms.errors import DeepfeastError, EncoderError, Reject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -219,6 +219,10 @@ class Encoder(abc.ABC):
             return self.prepare(value)
         except Reject as reject:
             return reject
+        except (MemoryError, DeepfeastError):
+            raise
+        except Exception as error:  # as in a batch: one value's trouble is its own
+            return Reject("encoder_failed", f"{type(error).__name__}: {error}")
 
     def _batches(self, prepared: dict[int, Any]) -> list[list[int]]:
         """Group positions by like cost, dearest first, each group under the batch's budget."""
@@ -243,11 +247,13 @@ class Encoder(abc.ABC):
         """Encode one batch; where it fails, halve it until the guilty values stand alone."""
         try:
             vectors = np.asarray(self.encode_batch([prepared[p] for p in positions]), np.float32)
-        except (MemoryError, KeyboardInterrupt):
+        except (MemoryError, DeepfeastError):
             raise
         except Exception as error:
             if len(positions) == 1:
-                encoded.rejects[positions[0]] = Reject("encoder_failed", f"{error}")
+                encoded.rejects[positions[0]] = Reject(
+                    "encoder_failed", f"{type(error).__name__}: {error}"
+                )
                 return
             middle = len(positions) // 2
             self._encode_or_bisect(positions[:middle], prepared, encoded)

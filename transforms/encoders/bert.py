@@ -61,10 +61,10 @@ class Bert:
     def __init__(self, folder: Path, dtype: torch.dtype):
         config = read_json(folder / "config.json")
         self.heads = config["num_attention_heads"]
-        self.eps = config["layer_norm_eps"]
+        self.eps = config.get("layer_norm_eps", 1e-12)
         self.activation = _ACTIVATIONS[config["hidden_act"]]
         # RoBERTa counts positions from behind the padding token's id.
-        self.first = 0 if config["model_type"] == "bert" else config["pad_token_id"] + 1
+        self.first = 0 if config["model_type"] == "bert" else config.get("pad_token_id", 1) + 1
         weights = _without_prefix(read_weights(folder))
         self._read_embeddings(weights, dtype)
         count = config["num_hidden_layers"]

@@ -22,6 +22,22 @@ def read_weights(place: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
+def open_transformer(folder: Path, trust: bool, **options: Any) -> Any:
+    """Open a folder as `transformers` does; its own code runs only where it is trusted."""
+    from transformers import AutoModel
+
+    try:
+        with quietly():
+            return AutoModel.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=trust, **options
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        way = "If it brings code of its own and you trust it: ?trust_remote_code=1."
+        raise EncoderError(
+            f"{folder} cannot be opened as a transformers model: {str(error).splitlines()[0]} {way}"
+        ) from error
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Keep `transformers` from drawing progress bars and advice while it loads."""

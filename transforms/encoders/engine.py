@@ -62,14 +62,15 @@ def agrees(exact: NDArray[np.float32], fast: NDArray[np.float32]) -> bool:
 def smallest_cosine(a: NDArray, b: NDArray) -> float:
     """Return the smallest cosine between rows of the same place; two zero rows agree.
 
-    >>> smallest_cosine(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(3)
-    np.float64(0.707)
+    >>> round(smallest_cosine(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])), 3)
+    0.707
     """
     a, b = a.astype(np.float64), b.astype(np.float64)  # float32 would lose tiny vectors
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     both_zero = ~a.any(axis=1) & ~b.any(axis=1)
     dots = np.einsum("ij,ij->i", a, b)
-    return np.where(both_zero, 1, dots / np.where(lengths == 0, 1, lengths)).min(initial=1.0)
+    cosines = np.where(both_zero, 1, dots / np.where(lengths == 0, 1, lengths))
+    return float(cosines.min(initial=1.0))
 
 
 def core_pool(workers: int) -> ThreadPoolExecutor:

@@ -12,6 +12,7 @@ import numpy as np
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.checkpoints import quietly
 from deepfeast.transforms.encoders.engine import cores, find_device
+from deepfeast.transforms.encoders.factories import check_options
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
 from deepfeast.transforms.encoders.vision import (
     OUTPUTS,
@@ -93,6 +94,7 @@ class ImageEncoder(PixelEncoder):
         threads: int | None = None,
     ):
         options = options or {}
+        check_options(str(folder), options, ("output", "device", "trust_remote_code"))
         super().__init__(precision, threads, options.get("device"))
         self.folder = folder
         config = read_json(folder / "config.json")

@@ -155,5 +155,7 @@ def _longest(transformer: Path, stated: int | None) -> int:
         limits.append(read_json(path).get("model_max_length") or 10**9)
     config = read_json(transformer / "config.json")
     config = config.get("text_config", config)
-    limits.append(config.get("max_position_embeddings") or 10**9)
-    return int(min(*limits, 8192))
+    places = config.get("max_position_embeddings") or 10**9
+    if "roberta" in str(config.get("model_type")):  # counts from behind the padding token's id
+        places -= config.get("pad_token_id", 1) + 1
+    return int(min(*limits, places, 8192))

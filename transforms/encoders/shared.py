@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.transforms.encoders.checkpoints import quietly
+from deepfeast.transforms.encoders.checkpoints import open_transformer
 from deepfeast.transforms.encoders.engine import cores, find_device
+from deepfeast.transforms.encoders.factories import check_options
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
 from deepfeast.transforms.encoders.sentence import TextSpec
 from deepfeast.transforms.encoders.text import TextEncoder, Tokens, load_tokenizer
@@ -33,6 +34,7 @@ class SharedTextEncoder(TextEncoder):
         threads: int | None = None,
     ):
         options = options or {}
+        check_options(str(folder), options, ("max_length", "device"))
         config = read_json(folder / "config.json")
         self.text_config = config["text_config"]
         longest = self.text_config.get("max_position_embeddings", 77)
@@ -64,12 +66,9 @@ class SharedTextEncoder(TextEncoder):
         return {"engine": f"transformers, {self._on}, float32"} if "_on" in self.__dict__ else {}
 
     def load(self) -> None:
-        from transformers import AutoModel
-
         self._on = find_device(self.device)
         self._tokenizer = load_tokenizer(self.folder, self.spec.max_length)
-        with quietly():
-            model = AutoModel.from_pretrained(self.folder, local_files_only=True)
+        model = open_transformer(self.folder, trust=False)
         self._model = model.eval().to(self._on)
         self.workers = 0 if self._on != "cpu" else self.threads or cores()
 

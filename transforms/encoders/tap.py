@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.encoders.checkpoints import read_weights
+from deepfeast.transforms.encoders.factories import check_options
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.fitted import hash_arrays
 from deepfeast.transforms.encoders.image import PixelEncoder
 from deepfeast.transforms.encoders.pixels import Preprocessing
 from deepfeast.transforms.encoders.vision import pixels_to_vectors
-from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError, did_you_mean
+from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError
 
 if TYPE_CHECKING:
     import torch
@@ -76,12 +77,8 @@ class TapEncoder(PixelEncoder):
         self.factory = factory
         self.name = name
         self.options = options
-        for option in options:
-            if option not in OPTIONS and not option.startswith("arg."):
-                raise SpecError(
-                    f"no option {option!r} of torch:{name}. Known: {', '.join(OPTIONS)}, arg.NAME."
-                    f"{did_you_mean(option, OPTIONS)}"
-                )
+        plain = [option for option in options if not option.startswith("arg.")]
+        check_options(f"torch:{name}", plain, (*OPTIONS, "arg.NAME"))
         if not options.get("layer"):
             raise SpecError(f"torch:{name} needs a layer to cut at, e.g. ?layer=features.12")
         self.layers = tuple(options["layer"].split(","))

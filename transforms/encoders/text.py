@@ -12,6 +12,7 @@ import numpy as np
 
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.engine import cores
+from deepfeast.transforms.encoders.factories import check_options
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
 from deepfeast.transforms.encoders.sentence import read_text_spec
 from deepfeast.transforms.errors import Reject
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 # Longer texts are cut here before the tokenizer, which would read all of a megabyte to keep
 # its first page.
 MAX_CHARACTERS = 100_000
+
+
+OPTIONS = (
+    "pooling",
+    "normalize",
+    "max_length",
+    "prompt",
+    "prompt_text",
+    "device",
+    "trust_remote_code",
+)
 
 
 class Tokens(NamedTuple):
@@ -40,7 +52,7 @@ class TextEncoder(Encoder):
         With ``modules.json`` (sentence-transformers) or with ``config.json`` and a stated pooling.
     options : dict of str to str
         ``pooling``, ``normalize``, ``max_length``, ``prompt`` (a name), ``prompt_text``,
-        ``device``.
+        ``device``, ``trust_remote_code=1``.
     precision : {"fast", "exact"}
     threads : int, optional
         By default one for each core.
@@ -57,11 +69,14 @@ class TextEncoder(Encoder):
         precision: str = "fast",
         threads: int | None = None,
     ):
+        options = options or {}
+        check_options(str(folder), options, OPTIONS)
         self.folder = folder
-        self.spec = read_text_spec(folder, options or {})
+        self.spec = read_text_spec(folder, options)
+        self.trust = options.get("trust_remote_code") == "1"
         self.precision = precision
         self.threads = threads
-        self.device = (options or {}).get("device")
+        self.device = options.get("device")
 
     @property
     def dim(self) -> int:
@@ -89,7 +104,7 @@ class TextEncoder(Encoder):
 
         self._tokenizer = load_tokenizer(self.spec.transformer, self.spec.max_length)
         sample = [tokens.ids for tokens in self._tokenizer.encode_batch_fast(SAMPLE)]
-        self._network = TextNetwork(self.spec, self.precision, self.device, sample)
+        self._network = TextNetwork(self.spec, self.precision, self.device, sample, self.trust)
         on_gpu = self._network.device != "cpu"
         self.workers = 0 if on_gpu else self.threads or cores()
         self.batch_cost = 64 * 1024 if on_gpu else TextEncoder.batch_cost

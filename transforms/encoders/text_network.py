@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.encoders.bert import Bert
-from deepfeast.transforms.encoders.checkpoints import quietly, read_weights
+from deepfeast.transforms.encoders.checkpoints import open_transformer, read_weights
 from deepfeast.transforms.encoders.engine import agrees, fast_dtype, find_device
 from deepfeast.transforms.encoders.files import read_json
 from deepfeast.transforms.encoders.sentence import TextSpec
@@ -43,10 +43,18 @@ class TextNetwork:
         What was chosen, e.g. ``"bert, bfloat16"``.
     """
 
-    def __init__(self, spec: TextSpec, precision: str, device: str | None, sample: list[list[int]]):
+    def __init__(
+        self,
+        spec: TextSpec,
+        precision: str,
+        device: str | None,
+        sample: list[list[int]],
+        trust: bool = False,
+    ):
         import torch
 
         self.spec = spec
+        self.trust = trust
         self.dense = [load_dense(folder) for folder in spec.dense]
         self.device = find_device(device)
         self._open(torch.float32)
@@ -75,7 +83,7 @@ class TextNetwork:
             self._hidden: Any = Bert(folder, dtype)
             name = "bert"
         else:
-            self._hidden = Transformer(folder, dtype, self.device)
+            self._hidden = Transformer(folder, dtype, self.device, self.trust)
             name = f"transformers, {self.device}"
         self.engine = f"{name}, {str(dtype).removeprefix('torch.')}"
 
@@ -92,11 +100,8 @@ class TextNetwork:
 class Transformer:
     """Any `transformers` text model, in padded batches."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: str):
-        from transformers import AutoModel
-
-        with quietly():
-            model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=dtype)
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str, trust: bool):
+        model = open_transformer(folder, trust, dtype=dtype)
         self.model = getattr(model, "text_model", model).eval().to(device)
         self.device = device
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from deepfeast.transforms.encoders.factories import check_options
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.image import PixelEncoder
 from deepfeast.transforms.encoders.pixels import Preprocessing
@@ -32,6 +33,7 @@ class TinyImageEncoder(PixelEncoder):
         threads: int | None = None,
     ):
         super().__init__(precision, threads, (options or {}).get("device"))
+        check_options("image-tiny", options or {}, ("device",))
         self.trained = trained
         if trained:
             _weights()

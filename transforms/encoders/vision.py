@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.transforms.encoders.checkpoints import quietly
+from deepfeast.transforms.encoders.checkpoints import open_transformer
 from deepfeast.transforms.encoders.engine import agrees, fast_dtype, smallest_cosine
 from deepfeast.transforms.errors import SpecError
 
@@ -28,10 +28,7 @@ OUTPUTS = ("pooled", "cls", "mean", "shared")
 
 def open_model(folder: Path, trust: bool, output: str) -> Any:
     """Load the model of a folder; of two towers only the one that sees, where that is enough."""
-    from transformers import AutoModel
-
-    with quietly():
-        model = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+    model = open_transformer(folder, trust)
     if output != "shared":
         model = getattr(model, "vision_model", model)
     return model.eval()

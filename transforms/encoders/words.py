@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from deepfeast.transforms.encoders.factories import check_options
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.fitted import FittedEncoder
 from deepfeast.transforms.errors import EncoderError, EncoderNotFound, Reject, SpecError
@@ -57,6 +58,7 @@ class WordVectors(FittedEncoder):
 
     def __init__(self, path: str, options: dict[str, str] | None = None, kind: str = "word2vec"):
         options = options or {}
+        check_options(f"{kind}:{path}", options, ("pool", "limit"))
         self.path = Path(path).expanduser()
         self.kind = kind
         self.pool = options.get("pool", "mean")
