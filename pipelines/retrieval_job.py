@@ -27,6 +27,10 @@ from deepfeast.transforms.history import PointInTimeJoin
 class Result(Protocol):
     """Rows that are found, but not yet read."""
 
+    @property
+    def row_bytes(self) -> float:
+        """About how large a row is."""
+
     def __len__(self) -> int: ...
 
     def to_table(self, part: slice = ...) -> pa.Table:
@@ -137,6 +141,10 @@ class OneEntity:
 
     found: Result
 
+    @property
+    def row_bytes(self) -> float:
+        return self.found.row_bytes
+
     def __len__(self) -> int:
         return len(self.found)
 
@@ -147,11 +155,9 @@ class OneEntity:
 
 
 def _rows_within(limit: str, found: Result) -> int:
-    """Return how many rows may be read at once, judged by the first ones."""
-    sample = found.to_table(slice(0, 256))
-    row_bytes = max(1, sample.nbytes // max(1, len(sample)))
+    """Return how many rows may be read at once."""
     # A part exists up to four times: as read, as gathered, in order, and on its way out.
-    return max(1, _bytes(limit) // (4 * row_bytes))
+    return max(1, _bytes(limit) // int(4 * found.row_bytes + 1))
 
 
 def _bytes(size: str) -> int:

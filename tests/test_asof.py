@@ -91,6 +91,11 @@ def test_a_value_backfilled_later_was_not_known():
     assert as_of([("a", 9)], rows, known=True) == [0]
 
 
+def test_looking_further_back_stops_at_the_labels_own_key():
+    rows = [("a", 1, 1), ("b", 2, 9)]
+    assert as_of([("a", 5), ("b", 5)], rows, known=True) == [0, -1]
+
+
 def test_a_history_backfilled_as_a_whole_is_walked_back_quickly():
     n = 200_000
     times = np.arange(n) * SECOND

@@ -96,6 +96,15 @@ def test_partition_columns_are_columns(tmp_path):
     assert sorted((row["day"], row["n"]) for row in rows) == [("mon", 1), ("mon", 3), ("tue", 2)]
 
 
+def test_the_size_of_a_row_is_known_without_reading_it(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(1000, 100))
+    table = pa.table({"n": range(1000), "vec": matrix_to_vectors(matrix)})
+    pq.write_table(table, tmp_path / "t.parquet", use_dictionary=False)
+    opened = open_table(str(tmp_path / "t.parquet"))
+    assert opened.row_bytes({"n"}) == pytest.approx(8, rel=0.2)
+    assert opened.row_bytes({"n", "vec"}) == pytest.approx(408, rel=0.2)
+
+
 def test_nothing_at_a_path_is_file_not_found(tmp_path):
     for delta in (True, False):
         with pytest.raises(FileNotFoundError):

@@ -40,7 +40,7 @@ def open_source(config: RepoConfig, source: FileSource, view: Any = None) -> Fea
             delta=delta,
             name=f"source {source.name!r}",
             filesystem=filesystem,
-            storage_options=_storage_options(source) if delta else None,
+            storage_options=storage_options(source) if delta else None,
         )
     except FileNotFoundError:
         raise _missing(source, view, where) from None
@@ -152,7 +152,8 @@ def _missing(source: FileSource, view: Any, where: str) -> Exception:
     return SourceNotFound(f"source {source.name!r}: there is nothing at {where}.")
 
 
-def _storage_options(source: FileSource) -> dict[str, str] | None:
+def storage_options(source: FileSource) -> dict[str, str] | None:
+    """Return what ``deltalake`` must be told to reach a source's object store."""
     options = {
         name: value
         for name, value in (source.resolve_credentials() or {}).items()
@@ -181,7 +182,7 @@ def _write_delta(
         rows,
         mode="append" if append else "overwrite",
         schema_mode=None if append else "overwrite",
-        storage_options=_storage_options(source),
+        storage_options=storage_options(source),
     )
 
 

@@ -127,6 +127,12 @@ class PointInTimeJoin:
         return len(self.labels)
 
     @property
+    def row_bytes(self) -> float:
+        """About how large a joined row is."""
+        features = (h.table.row_bytes(set(h.features.values())) for h in self.histories)
+        return sum(features) + self.labels.nbytes / max(1, len(self))
+
+    @property
     def rows(self) -> list[Ints]:
         """Return the table row of each label in each history, found on first use."""
         if not self._rows:
@@ -193,6 +199,11 @@ class StoredRows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def row_bytes(self) -> float:
+        """About how large a row is."""
+        return self.table.row_bytes(set(self.columns))
 
     def to_table(self, part: slice = slice(None)) -> pa.Table:
         """Read the rows, each column in one chunk."""

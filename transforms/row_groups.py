@@ -6,7 +6,7 @@ row group of vectors several times over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,17 @@ class RowGroup:
     fragment: Any
     number: int
     n_rows: int
+
+    def stored_bytes(self, columns: Collection[str]) -> int:
+        """Return the size of some columns, before compression."""
+        group = self.fragment.metadata.row_group(self.number)
+        parts = (group.column(number) for number in range(group.num_columns))
+        # A list column lies there as "vec.list.element".
+        return sum(
+            part.total_uncompressed_size
+            for part in parts
+            if part.path_in_schema.partition(".")[0] in columns
+        )
 
     def read(self, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
         """Yield all rows, in order, in batches of about `rows`.

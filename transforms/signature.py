@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.columns import ServiceColumn, service_columns
 from deepfeast.transforms.errors import SignatureMismatch
-from deepfeast.transforms.file_sources import source_uri
+from deepfeast.transforms.file_sources import file_source, source_uri, storage_options
 from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ def _fingerprints(store: FeatureStore, columns: Sequence[ServiceColumn]) -> dict
         if view is None or spec is None:
             continue
         if column.registered not in known:
+            source = file_source(view.batch_source)
             known[column.registered] = table_fingerprints(
-                source_uri(store.config, cast(Any, view.batch_source))
+                source_uri(store.config, source), storage_options(source)
             )
         found[column.reference] = known[column.registered].get(column.feature)
     return found

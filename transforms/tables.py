@@ -8,7 +8,7 @@ passes through some twenty megabytes a thread.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,10 @@ class FeatureTable:
         for column in columns:
             if column not in self.schema.names:
                 raise ColumnNotFound.of(column, self.name, self.schema.names)
+
+    def row_bytes(self, columns: Collection[str]) -> float:
+        """Estimate the size of a row of some columns, from what the files say of themselves."""
+        return sum(piece.stored_bytes(columns) for piece in self._pieces) / max(1, len(self))
 
     def scan(self, columns: Sequence[str], rows: int = KEY_ROWS) -> Iterator[pa.Table]:
         """Yield all rows of some columns, in order, about `rows` at a time."""
