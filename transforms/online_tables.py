@@ -13,7 +13,7 @@ read and write; any other store through Feast's interface alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -277,7 +277,13 @@ def _to_redis(time: datetime | None) -> bytes:
 def _from_redis(value: bytes | None) -> datetime | None:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    return Timestamp.FromString(value).ToDatetime(timezone.utc) if value else None
+    if not value:
+        return None
+    stamp = Timestamp.FromString(value)
+    return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def online_table(store: OnlineStore, config: RepoConfig, view: FeatureView) -> OnlineTable:
