@@ -42,7 +42,7 @@ class BeamEngineConfig(FeastConfigBaseModel):
     """A Beam runner by name."""
     options: Sequence[str] = ()
     """Beam options as on a command line, e.g. ``["--flink_master=host:8081"]``."""
-    batch_rows: int = 2000
+    batch_rows: int = 10_000
     """Rows of one write to the online store."""
     staging: str | None = None
     """Folder that driver and workers share; needed by remote runners for sources not in files."""
@@ -98,7 +98,7 @@ class BeamEngine(ComputeEngine):
         *,
         runner: str = "FnApiRunner",
         options: Sequence[str] = (),
-        batch_rows: int = 2000,
+        batch_rows: int = 10_000,
         staging: str | None = None,
         embed: bool = True,
         **feast: Any,
@@ -185,7 +185,7 @@ class BeamEngine(ComputeEngine):
             start_date=span.start.astimezone(timezone.utc),
             end_date=span.end.astimezone(timezone.utc),
         ).to_arrow()
-        pq.write_table(table, folder / "latest.parquet", row_group_size=10 * self.batch_rows)
+        pq.write_table(table, folder / "latest.parquet", row_group_size=self.batch_rows)
         return Reading.of_dataset(ds.dataset(folder / "latest.parquet"), columns, where)
 
 

@@ -13,19 +13,20 @@ read and write; any other store through Feast's interface alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from itertools import repeat
+from datetime import datetime, timedelta, timezone
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.protos import EntityKeys, to_scalars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from feast import FeatureView, RepoConfig
     from feast.infra.online_stores.online_store import OnlineStore
 
 Key = tuple[Any, ...]
+SQLITE_VARIABLES = 3000
 
 
 @dataclass
@@ -129,29 +130,18 @@ class SqliteTable(OnlineTable):
         versioned = config.registry.enable_online_feature_view_versioning
         self._table = _quote_id(_table_id(config.project, view, versioned))
         self._kinds = {field.name: field.dtype.to_value_type() for field in view.features}
-        self._upsert = (
-            f"INSERT INTO {self._table} AS stored "
-            "(entity_key, feature_name, value, value_text, event_ts, created_ts) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
-            "value = excluded.value, value_text = excluded.value_text, "
-            "event_ts = excluded.event_ts, created_ts = excluded.created_ts "
-            "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
-        )
         self._connection = store._get_conn(config)
         # Another process may be writing: wait for it instead of failing after 5 seconds.
         self._connection.execute("PRAGMA busy_timeout = 600000")
+        # Room for a batch (in KiB), so that a write does not lock readers out before it commits.
+        self._connection.execute("PRAGMA cache_size = -131072")
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         encoded = [self.entity_keys.to_bytes(key) for key in keys]
         position = {key: row for row, key in enumerate(encoded)}
         values: dict[str, list[bytes | None]] = {name: [None] * len(keys) for name in features}
         seconds: list[int | None] = [None] * len(keys)
-        # The cast keeps sqlite3 from calling Feast's converter once for every value.
-        query = (
-            f"SELECT entity_key, feature_name, value, CAST(event_ts AS INTEGER) FROM {self._table} "
-            f"WHERE entity_key IN ({','.join('?' * len(encoded))})"
-        )
-        for key, name, value, second in self._connection.execute(query, encoded):
+        for key, name, value, second in self._select(encoded):
             column = values.get(name)
             if column is not None:
                 row = position[key]
@@ -160,6 +150,16 @@ class SqliteTable(OnlineTable):
                 # Features written apart have times apart: the oldest speaks for the row.
                 seconds[row] = second if known is None or second < known else known
         return OnlineRows(list(keys), [_from_sqlite(second) for second in seconds], values)
+
+    def _select(self, keys: list[bytes]) -> Iterator[tuple[bytes, str, bytes, int]]:
+        for start in range(0, len(keys), SQLITE_VARIABLES):
+            some = keys[start : start + SQLITE_VARIABLES]
+            # The cast keeps sqlite3 from calling Feast's converter once for every value.
+            yield from self._connection.execute(
+                "SELECT entity_key, feature_name, value, CAST(event_ts AS INTEGER) "
+                f"FROM {self._table} WHERE entity_key IN ({','.join('?' * len(some))})",
+                some,
+            )
 
     def write_newer(self, rows: OnlineRows) -> int:
         keys = [self.entity_keys.to_bytes(key) for key in rows.keys]
@@ -173,8 +173,21 @@ class SqliteTable(OnlineTable):
         records = (record for row in zip(*columns, strict=True) for record in row)
         with self._connection as connection:
             before = connection.total_changes
-            connection.executemany(self._upsert, records)
+            # Hundreds at once: the time goes to statements, not to records.
+            while some := list(islice(records, SQLITE_VARIABLES // 6)):
+                connection.execute(self._upsert(len(some)), list(chain.from_iterable(some)))
             return (connection.total_changes - before) // len(rows.values)
+
+    def _upsert(self, count: int) -> str:
+        return (
+            f"INSERT INTO {self._table} AS stored "
+            "(entity_key, feature_name, value, value_text, event_ts, created_ts) "
+            f"VALUES {','.join(['(?,?,?,?,?,?)'] * count)} "
+            "ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
+            "value = excluded.value, value_text = excluded.value_text, "
+            "event_ts = excluded.event_ts, created_ts = excluded.created_ts "
+            "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
+        )
 
     def _texts(self, name: str, column: list[bytes | None]) -> Iterable[str | None]:
         """Write what Feast keeps beside the value for its search by text."""
@@ -264,7 +277,13 @@ def _to_redis(time: datetime | None) -> bytes:
 def _from_redis(value: bytes | None) -> datetime | None:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    return Timestamp.FromString(value).ToDatetime(timezone.utc) if value else None
+    if not value:
+        return None
+    stamp = Timestamp.FromString(value)
+    return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def online_table(store: OnlineStore, config: RepoConfig, view: FeatureView) -> OnlineTable:

@@ -1,0 +1,312 @@
+"""What is wrong with a Feast repo, or soon will be, and how to mend it.
+
+Each check is one function that yields findings; none of them changes anything.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.views import CREATED, DeepViewSpec, deep_spec
+
+if TYPE_CHECKING:
+    from feast import FeatureStore, FeatureView
+
+OURS = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
+ENGINE = "deepfeast.pipelines.engine.BeamEngine"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to mend.
+
+    Attributes
+    ----------
+    level : {"error", "warning"}
+        An error gives wrong or no values; a warning may, or costs time.
+    where : str
+        What it is about, e.g. ``view listing_deep``.
+    what : str
+        What is wrong, and what follows from it.
+    mend : str
+        What to do.
+    """
+
+    level: Literal["error", "warning"]
+    where: str
+    what: str
+    mend: str
+
+
+def diagnose(store: FeatureStore | str | Path) -> list[Finding]:
+    """Check a Feast repo.
+
+    Parameters
+    ----------
+    store : FeatureStore or path of a repo
+        As applied: what ``feast apply`` has not seen is not checked.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty where nothing is wrong.
+    """
+    from deepfeast.transforms.retrieval import open_store
+
+    store = open_store(store)
+    views = list(store.list_feature_views())
+    findings = [*check_stores(store, views)]
+    for view in views:
+        findings += check_source(store, view)
+        findings += check_arrays(view)
+        spec = deep_spec(view)
+        if spec:
+            findings += check_deep_view(store, view, spec)
+    return sorted(findings, key=lambda finding: finding.level)
+
+
+def render(findings: Iterable[Finding]) -> str:
+    """Write findings for a terminal.
+
+    Examples
+    --------
+    >>> print(render([Finding("error", "view a", "It was never embedded.", "deepfeast embed a")]))
+    error    view a: It was never embedded.
+             → deepfeast embed a
+    >>> render([])
+    'nothing to mend'
+    """
+    lines = [
+        f"{finding.level:<8} {finding.where}: {finding.what}\n{'':9}→ {finding.mend}"
+        for finding in findings
+    ]
+    return "\n".join(lines) or "nothing to mend"
+
+
+def exit_status(findings: Iterable[Finding]) -> int:
+    """Return 1 where one of the findings is an error, for CI."""
+    return int(any(finding.level == "error" for finding in findings))
+
+
+def check_stores(store: FeatureStore, views: list[FeatureView]) -> Iterator[Finding]:
+    """Look for what the configured stores and the engine do wrong with such views."""
+    config = store.config
+    offline = type(config.offline_store).__name__
+    online = type(config.online_store).__name__
+    engine = config.batch_engine_config
+    engine_type = engine.get("type") if isinstance(engine, dict) else engine
+    arrays = [view.name for view in views if any(_is_array(field) for field in view.features)]
+    if offline == "DaskOfflineStoreConfig" and arrays:
+        yield Finding(
+            "warning",
+            "offline_store",
+            f"Feast's default store drops label rows without features and repeated label rows, and "
+            f"takes half a minute for 20,000 vectors; {', '.join(arrays)} hold vectors.",
+            f"Set offline_store.type to {OURS} in feature_store.yaml.",
+        )
+    searched = getattr(config.online_store, "vector_enabled", False)
+    if online == "SqliteOnlineStoreConfig" and searched and sys.version_info[:2] != (3, 10):
+        yield Finding(
+            "error",
+            "online_store",
+            f"Feast's vector search on SQLite works on Python 3.10 alone; this is "
+            f"{sys.version_info[0]}.{sys.version_info[1]}.",
+            "Remove vector_enabled from online_store, or use Python 3.10 or another store.",
+        )
+    yield from _check_engine(online, engine_type, engine, config.online_store, views)
+
+
+def _check_engine(
+    online: str, engine_type: Any, engine: Any, settings: Any, views: list[FeatureView]
+) -> Iterator[Finding]:
+    deep = [view.name for view in views if deep_spec(view)]
+    if engine_type == ENGINE:
+        if isinstance(engine, dict) and "dask" in str(engine.get("runner", "")).lower():
+            yield Finding(
+                "error",
+                "batch_engine",
+                "Beam's Dask runner loses rows, so that nothing will be materialized on it.",
+                "Set batch_engine.runner to FnApiRunner, FlinkRunner, SparkRunner or "
+                "DataflowRunner.",
+            )
+        return
+    if online == "RedisOnlineStoreConfig" and deep and not settings.skip_dedup:
+        yield Finding(
+            "error",
+            "online_store",
+            f"Redis ignores a write whose event time is not newer, so vectors of "
+            f"{', '.join(deep)} that are embedded again by a new encoder never arrive.",
+            f"Set batch_engine.type to {ENGINE}, or online_store.skip_dedup to true.",
+        )
+    elif deep:
+        yield Finding(
+            "warning",
+            "batch_engine",
+            f"{engine_type!r} writes what the embedding tables hold but does not embed; an older "
+            f"span overwrites newer values on SQLite and PostgreSQL.",
+            f"Set batch_engine.type to {ENGINE}.",
+        )
+
+
+def check_source(store: FeatureStore, view: FeatureView) -> Iterator[Finding]:
+    """Look at the table that a view reads."""
+    from feast import FileSource
+
+    from deepfeast.transforms.file_sources import open_source, source_uri
+
+    source = view.batch_source
+    where = f"view {view.name}"
+    if not isinstance(source, FileSource):
+        return
+    relative = "://" not in source.path and not Path(source.path).is_absolute()
+    if relative and type(store.config.offline_store).__name__ == "DuckDBOfflineStoreConfig":
+        yield Finding(
+            "error",
+            where,
+            f"Feast's duckdb store looks for {source.path} in the working directory, not in the "
+            f"repo.",
+            f"Make the path absolute, or set offline_store.type to {OURS}.",
+        )
+    if not source.created_timestamp_column:
+        yield Finding(
+            "warning",
+            where,
+            "its source has no created_timestamp_column: of two rows with one key and event time "
+            "nobody can say which is later, and backfilled values leak into training.",
+            f"Declare it: FileSource(name={source.name!r}, created_timestamp_column=...).",
+        )
+    if deep_spec(view) is None:
+        try:
+            open_source(store.config, source, view)
+        except (DeepfeastError, OSError) as error:
+            mend = f"Mend the path, or put the table at {source_uri(store.config, source)}."
+            yield Finding("error", where, f"its source cannot be read: {error}", mend)
+
+
+def check_arrays(view: FeatureView) -> Iterator[Finding]:
+    """Look for arrays that will not become columns."""
+    from deepfeast.transforms.columns import is_vector
+
+    for field in view.features:
+        if _is_array(field) and not is_vector(field):
+            yield Finding(
+                "warning",
+                f"view {view.name}",
+                f"the array {field.name!r} declares no vector_length: it stays one column of "
+                f"lists, which no old model can read.",
+                f"Field(name={field.name!r}, dtype=Array(Float32), vector_length=<length>).",
+            )
+
+
+def check_deep_view(
+    store: FeatureStore, view: FeatureView, spec: DeepViewSpec
+) -> Iterator[Finding]:
+    """Look whether the embedding table is there, is of the declared encoders, and is fresh."""
+    from deepfeast.transforms.file_sources import source_uri
+    from deepfeast.transforms.fitted import fitted_encoder
+    from deepfeast.transforms.signature import table_fingerprints
+
+    where, source = f"view {view.name}", view.batch_source
+    uri = source_uri(store.config, source)  # type: ignore[arg-type]
+    known = table_fingerprints(uri)
+    if not known:
+        yield Finding("error", where, "it was never embedded.", f"deepfeast embed {view.name}")
+        return
+    rebuild = f"deepfeast embed {view.name} --rebuild, or give the view a new name."
+    for feature in spec.features:
+        if feature.name not in known:
+            yield Finding("error", where, f"{feature.name!r} is new to its table.", rebuild)
+            continue
+        try:
+            fitted_encoder(feature, uri, known[feature.name])
+        except DeepfeastError as error:
+            yield Finding("error", where, f"{error}", rebuild)
+    yield from _check_freshness(store, view, spec, uri)
+
+
+def _check_freshness(
+    store: FeatureStore, view: FeatureView, spec: DeepViewSpec, uri: str
+) -> Iterator[Finding]:
+    where = f"view {view.name}"
+    time = str(view.batch_source.timestamp_field) if view.batch_source else ""
+    embedded, run = _newest_embedded(uri, time)
+    try:
+        raw = _newest_raw(store, spec.source)
+    except DeepfeastError as error:
+        yield Finding("error", where, f"its raw source cannot be read: {error}", "Mend the source.")
+        return
+    if raw and (embedded is None or raw > embedded):
+        yield Finding(
+            "warning",
+            where,
+            f"its source has rows up to {raw:%Y-%m-%d %H:%M}, its embeddings end at "
+            f"{embedded or datetime.min:%Y-%m-%d %H:%M}.",
+            f"deepfeast embed {view.name}",
+        )
+    if view.online and _misses(view, embedded, run):
+        yield Finding(
+            "warning",
+            where,
+            "its newest vectors were never materialized: lookups miss what training has.",
+            f"feast materialize-incremental $(date -u +%Y-%m-%dT%H:%M:%S) --views {view.name}",
+        )
+
+
+def _misses(view: FeatureView, embedded: datetime | None, run: datetime | None) -> bool:
+    """Tell whether the online store cannot have all of the embedding table."""
+    last, applied = view.most_recent_end_time, view.last_updated_timestamp
+    if last is None or embedded is None:
+        return True
+    # A materialization changes the view in the registry; so does an apply, after which this
+    # says nothing rather than something false.
+    late = run is not None and applied is not None and run > _aware(applied)
+    return embedded > _aware(last) or late
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def _newest_embedded(uri: str, time: str) -> tuple[datetime | None, datetime | None]:
+    """Return the latest event time and the latest created time of an embedding table."""
+    from deepfeast.transforms.tables import open_table
+
+    newest: list[datetime | None] = [None, None]
+    for batch in open_table(uri, delta=True).scan([time, CREATED]):
+        newest = [_later(old, batch.column(i)) for i, old in enumerate(newest)]
+    return newest[0], newest[1]
+
+
+def _newest_raw(store: FeatureStore, name: str) -> datetime | None:
+    from deepfeast.pipelines.sources import event_times, open_source, read_slice
+
+    newest = None
+    with tempfile.TemporaryDirectory() as scratch:
+        source = open_source(store, name, {}, Path(scratch))
+        for part in source.slices:
+            for _, batch in read_slice(part, [source.timestamp]):
+                times = event_times(batch.column(0), source.timestamp, part.path)
+                newest = _later(newest, times)
+    return newest
+
+
+def _later(newest: datetime | None, times: Any) -> datetime | None:
+    import pyarrow.compute as pc
+
+    latest = pc.max(times).as_py()
+    if latest is None or newest is None:
+        return latest or newest
+    return max(latest, newest)
+
+
+def _is_array(field: Any) -> bool:
+    from feast.types import Array
+
+    return isinstance(field.dtype, Array)
