@@ -209,8 +209,7 @@ def _read_target(
 ) -> tuple[NDArray[Any], list[Any]]:
     if values.nunique() < 2:
         raise LiftError(
-            f"{name!r} is {values.iloc[0]} in all {len(values)} rows: "
-            f"there is nothing to predict."
+            f"{name!r} is {values.iloc[0]} in all {len(values)} rows: there is nothing to predict."
         )
     if task != "regression":
         codes, classes = pd.factorize(values, sort=True)
