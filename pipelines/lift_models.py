@@ -59,7 +59,7 @@ def side_by_side(
 
     Small fits gain nothing from more threads within, and lose much where the machine is busy.
     """
-    from joblib import Parallel, delayed
+    from sklearn.utils.parallel import Parallel, delayed
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1), warnings.catch_warnings():

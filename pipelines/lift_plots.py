@@ -92,7 +92,7 @@ def _for_the_page(svg: str, name: str) -> str:
     svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px var(--font)", svg)
     # Ids are unique on the page: those in use get the figure's name, the others go.
     used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', svg))
-    svg = re.sub(r' id="([\w-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'(url\(|href=")#', rf"\1#{name}-", svg)
     for placeholder, colour in COLOURS.items():
         svg = svg.replace(placeholder, colour)

@@ -236,7 +236,8 @@ def test_colours_follow_the_scheme_and_can_be_read(browser, page):
       const back = e => { for (; e; e = e.parentElement) {
         const c = getComputedStyle(e).backgroundColor;
         if (!c.endsWith(', 0)') && c !== 'transparent') return c } return 'rgb(255, 255, 255)' };
-      const all = [...document.querySelectorAll('p, h1, h2, h3, h4, th, td, li, span.badge, summary')]
+      const kinds = 'p, h1, h2, h3, h4, th, td, li, span.badge, summary';
+      const all = [...document.querySelectorAll(kinds)];
       return Math.min(...all.filter(e => e.textContent.trim()).map(e => {
         const a = light(getComputedStyle(e).color), b = light(back(e));
         return (Math.max(a, b) + .05) / (Math.min(a, b) + .05) }))
