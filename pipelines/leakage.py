@@ -57,6 +57,9 @@ def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
     A vector stands for its content: equal contents are encoded once. Short texts repeat by
     themselves, so only a share above 1 % of the rows is an alarm.
     """
+    advice = "Name the column of what belongs together with --groups."
+    if problem.groups is not None:
+        advice = "The groups do not keep them together; is it the same thing under two ids?"
     alarms = []
     for feature, columns in problem.deep.items():
         codes = content_codes(problem.frame[columns])
@@ -68,8 +71,7 @@ def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
                 Alarm(
                     "duplicates",
                     f"{both.sum()} rows ({both.mean():.0%}) have a {feature} that is also that of "
-                    f"a training row: the model may remember instead of generalise. Name the "
-                    f"column of what belongs together with --groups.",
+                    f"a training row: the model may remember instead of generalise. {advice}",
                 )
             )
     return alarms

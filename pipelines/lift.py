@@ -6,10 +6,8 @@ columns alone, split by split.
 
 from __future__ import annotations
 
-import os
 import threading
 import time as clock
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ import numpy as np
 
 from deepfeast.pipelines.lift_arms import MAIN_FORMS, Arm, Blocks, plan_arms, word_counts
 from deepfeast.pipelines.lift_data import Problem, Split, make_splits, read_problem
-from deepfeast.pipelines.lift_models import default_models, linear_on_probes
+from deepfeast.pipelines.lift_models import default_models, linear_on_probes, side_by_side
 from deepfeast.pipelines.lift_stats import (
     CONFIDENCE,
     Lift,
@@ -248,9 +246,6 @@ def run_arms(
     first : int, optional
         Predictions are kept of so many splits, which together test each row once.
     """
-    from joblib import Parallel, delayed
-    from threadpoolctl import threadpool_limits
-
     started = clock.perf_counter()
     if len(splits) < 2:
         raise LiftError(f"{len(splits)} split: an interval needs at least 2. Ask for more folds.")
@@ -261,13 +256,10 @@ def run_arms(
     asked[LINEAR] = linear_on_probes(classify)
     counts = word_counts(problem.texts)
     bench = _Bench(problem, asked, pairs, counts, seed, _Ticker(progress, len(pairs) * len(splits)))
-    # Threads side by side, each fit on one: small fits gain nothing from more threads within.
-    with threadpool_limits(1):
-        jobs = n_jobs or min(4, os.cpu_count() or 1)
-        runs = Parallel(jobs, backend="threading")(
-            delayed(bench.run_split)(split, number < (first or len(splits)))
-            for number, split in enumerate(splits)
-        )
+    kept = first or len(splits)
+    runs = side_by_side(
+        lambda one: bench.run_split(splits[one], one < kept), range(len(splits)), n_jobs
+    )
     outcomes = [
         _gather(model, arm, [run[position] for run in runs], problem)
         for position, (model, arm) in enumerate(pairs)
@@ -340,21 +332,17 @@ class _Bench:
         try:
             columns, test_columns = blocks.of(arm)
             started = clock.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                y = self.problem.y[train]
-                try:
-                    estimator = clone(self.models[model]).fit(columns, y)
-                except ValueError as error:
-                    if "NaN" not in str(error):
-                        raise
-                    columns, test_columns = blocks.filled(columns, test_columns)
-                    estimator = clone(self.models[model]).fit(columns, y)
-                    self.filled.add(model)
-                fitted = clock.perf_counter()
-                score = get_scorer(self.problem.metric)(
-                    estimator, test_columns, self.problem.y[test]
-                )
+            y = self.problem.y[train]
+            try:
+                estimator = clone(self.models[model]).fit(columns, y)
+            except ValueError as error:
+                if "NaN" not in str(error):
+                    raise
+                columns, test_columns = blocks.filled(columns, test_columns)
+                estimator = clone(self.models[model]).fit(columns, y)
+                self.filled.add(model)
+            fitted = clock.perf_counter()
+            score = get_scorer(self.problem.metric)(estimator, test_columns, self.problem.y[test])
             scored = clock.perf_counter()
             predicted = estimator.predict(test_columns) if keep else None
         except Exception as error:

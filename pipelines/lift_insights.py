@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from deepfeast.pipelines.leakage import content_codes
 from deepfeast.pipelines.lift_arms import BASELINE, MAIN_FORMS, Arm, Blocks
+from deepfeast.pipelines.lift_models import side_by_side
 from deepfeast.pipelines.lift_stats import Lift, corrected_lift
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
@@ -172,19 +172,6 @@ def _scores(
         model: tuple(table[:, position, arm] for arm in range(len(arms)))
         for position, model in enumerate(models)
     }
-
-
-def side_by_side(run: Callable[[Any], Any], items: Sequence[Any], n_jobs: int | None = None) -> Any:
-    """Run a function over items in threads, quietly, each with one thread of its own."""
-    import os
-
-    from joblib import Parallel, delayed
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        jobs = n_jobs or min(4, os.cpu_count() or 1)
-        return Parallel(jobs, backend="threading")(delayed(run)(item) for item in items)
 
 
 def _points(

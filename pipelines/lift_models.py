@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,22 @@ def linear_on_probes(classify: bool) -> Any:
 
     last = LogisticRegression(max_iter=1000) if classify else LinearRegression()
     return make_pipeline(SimpleImputer(keep_empty_features=True), last)
+
+
+def side_by_side(
+    run: Callable[[Any], Any], items: Sequence[Any], n_jobs: int | None = None
+) -> list[Any]:
+    """Run a function over items in threads, quietly, each fit on one thread of its own.
+
+    Small fits gain nothing from more threads within, and lose much where the machine is busy.
+    """
+    from sklearn.utils.parallel import Parallel, delayed
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        jobs = n_jobs or min(4, os.cpu_count() or 1)
+        return list(Parallel(jobs, backend="threading")(delayed(run)(item) for item in items))
 
 
 def _with_categories(model: Any) -> Any:

@@ -75,10 +75,10 @@ def draw(height: float, paint: Callable[[Any], None], name: str, columns: int = 
         paint(figure.subplots(1, columns))
         text = io.StringIO()
         figure.savefig(text, format="svg", dpi=150, metadata={"Date": None, "Creator": None})
-    return _for_the_page(text.getvalue())
+    return _for_the_page(text.getvalue(), re.sub(r"\W", "-", name))
 
 
-def _for_the_page(svg: str) -> str:
+def _for_the_page(svg: str, name: str) -> str:
     """Keep the element alone, let the page size it, and give it the page's colours and font."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
@@ -90,6 +90,10 @@ def _for_the_page(svg: str) -> str:
         flags=re.S,
     )
     svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px var(--font)", svg)
+    # Ids are unique on the page: those in use get the figure's name, the others go.
+    used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', svg))
+    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r'(url\(|href=")#', rf"\1#{name}-", svg)
     for placeholder, colour in COLOURS.items():
         svg = svg.replace(placeholder, colour)
     return svg

@@ -54,6 +54,8 @@ def vectors_to_matrix(
             column = (
                 pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
             )
+    if pa.types.is_null(column.type):  # a store that found nothing at all does not know the type
+        return np.full((len(column), dim or 0), np.nan, dtype=np.float32)
     present = column.drop_null() if column.null_count else column
     dim = _common_length(column, present, dim)
     values = present.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)

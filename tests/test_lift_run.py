@@ -1,0 +1,177 @@
+"""deepfeast lift from end to end: a Feast repo, labels, the command, and what it wrote."""
+
+import json
+import re
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from sklearn.linear_model import Ridge
+from typer.testing import CliRunner
+
+from deepfeast.pipelines.lift_cli import lift
+from deepfeast.pipelines.lift_run import run_lift
+from deepfeast.transforms.errors import ColumnNotFound, LiftError, SourceNotFound
+
+LONGER = "python:deepfeast.transforms.testing:WordLengths?dim=3"
+
+
+def sale(row, random):
+    """A shirt's price hangs on the length of its title's first word, and on its size."""
+    first, size = int(random.integers(1, 12)), float(random.normal())
+    return {
+        "id": f"s{row}",
+        "title": f"{'x' * first} shirt",
+        "price": 20.0 + first + size + float(random.normal()) / 2,
+        "size": size,
+        "seller": row // 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory, Shirts):
+    """80 shirts, embedded, with a service; labels.parquet and labels.csv beside them."""
+    from feast import FeatureService
+
+    shop = Shirts(tmp_path_factory.mktemp("lift"))
+    (shop.folder / "feature_store.yaml").write_text(
+        "project: shirts\nregistry: registry.db\nprovider: local\n"
+        "offline_store: {type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore}\n"
+        "online_store: {type: sqlite, path: online.db}\n"
+        "entity_key_serialization_version: 3\n"
+    )
+    random = np.random.default_rng(0)
+    sales = [sale(row, random) for row in range(80)]
+    shop.write([{"id": one["id"], "title": one["title"]} for one in sales])
+    shop.embed()
+    view = shop.store.get_feature_view("deep")
+    shop.store.apply([FeatureService(name="wear", features=[view])])
+    labels = pd.DataFrame(sales).drop(columns="title")
+    labels["event_timestamp"] = pd.Timestamp("2024-02-01", tz="UTC") + pd.to_timedelta(
+        labels.index, unit="D"
+    )
+    labels.to_parquet(shop.folder / "labels.parquet")
+    labels.to_csv(shop.folder / "labels.csv", index=False)
+    joblib.dump(Ridge(1.0), shop.folder / "ridge.pkl")
+    return shop
+
+
+FAST = {"columns": ["size"], "representations": ("probe",), "repeats": 1}
+
+
+def measure(shop, labels="labels.parquet", **options):
+    labels = shop.folder / labels if isinstance(labels, str) else labels
+    settings = {"service": "wear", "pickled": shop.folder / "ridge.pkl", **FAST, **options}
+    return run_lift(shop.folder, labels, "price", **settings)
+
+
+def test_a_service_and_labels_become_a_verdict(shop, tmp_path):
+    result = measure(shop, groups="seller", out=tmp_path / "report")
+    assert result.comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
+    assert result.comparison.problem.handcrafted == ["size"]
+    assert result.source == "labels.parquet"
+    page = (tmp_path / "report" / "lift.html").read_text()
+    assert "Yes: vec helps." in page
+    # The longest first words raise the price most; the raw table's texts are shown.
+    raising = result.directions[0]
+    assert raising.title == "raise price most"
+    texts = [result.contents["vec", one.row] for one in raising.examples]
+    assert [len(text.split()[0]) for text in texts] == [11, 10, 9, 8, 7, 6]
+
+
+def test_csv_labels_give_the_same_scores(shop):
+    one = measure(shop).comparison.outcome("ridge", "+ vec (probe)")
+    other = measure(shop, labels="labels.csv").comparison.outcome("ridge", "+ vec (probe)")
+    assert np.allclose(one.scores, other.scores)
+
+
+def test_costs_are_measured(shop):
+    (cost,) = measure(shop).costs
+    assert (cost.feature, cost.numbers, cost.kilobytes) == ("vec", 2, 8.0)
+    assert cost.seconds > 0
+
+
+def test_the_cheap_rival_reads_the_same_texts(shop):
+    rival = measure(shop).comparison.outcome("ridge", "+ words of vec (tfidf)")
+    assert rival.lift is not None
+
+
+def test_time_runs_forward(shop):
+    comparison = measure(shop, time="event_timestamp").comparison
+    times = comparison.problem.times
+    assert all(times[train].max() < times[test].min() for train, test in comparison.splits)
+
+
+def test_encoders_are_compared_on_the_same_column_and_cached(shop, tmp_path):
+    result = measure(shop, encoders=[LONGER], out=tmp_path)
+    (name,) = set(result.comparison.problem.deep) - {"vec"}
+    assert name.startswith("vec__python_deepfeast")
+    assert len(result.comparison.problem.deep[name]) == 3
+    assert result.comparison.outcome("ridge", f"+ {name} (probe)").verdict == "helps"
+    (kept,) = (tmp_path / "vectors").iterdir()
+    written = kept.stat().st_mtime_ns
+    measure(shop, encoders=[LONGER], out=tmp_path)
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "vectors").iterdir()] == [written]
+
+
+def test_two_services_are_put_together(shop):
+    result = measure(shop, service=["wear", "wear"])
+    assert list(result.comparison.problem.deep) == ["vec"]
+
+
+def test_labels_older_than_every_feature_are_said_so(shop):
+    labels = pd.read_parquet(shop.folder / "labels.parquet")
+    labels["event_timestamp"] -= pd.Timedelta(days=900)
+    with pytest.raises(LiftError, match="no feature is known at the time of any of the 80 labels"):
+        measure(shop, labels=labels)
+
+
+def test_bad_input_is_named(shop):
+    with pytest.raises(SourceNotFound, match=r"no labels at .*nowhere.parquet"):
+        measure(shop, labels="nowhere.parquet")
+    with pytest.raises(ColumnNotFound, match=r"no column 'sellr' in the labels.*'seller'"):
+        measure(shop, groups="sellr")
+    with pytest.raises(LiftError, match="give one model"):
+        measure(shop, model="a:b")
+    with pytest.raises(LiftError, match=r"which column should .* Name one with --column"):
+        measure(shop, encoders=[LONGER], column="description")
+
+
+def test_a_source_that_is_gone_costs_the_words_and_the_examples_alone(shop):
+    raw = shop.folder / "raw.parquet"
+    raw.rename(shop.folder / "away.parquet")
+    try:
+        result = measure(shop)
+    finally:
+        (shop.folder / "away.parquet").rename(raw)
+    assert result.comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
+    assert "No words and no examples for vec" in result.notes[0]
+
+
+@pytest.fixture
+def run():
+    """Run the command as the command line does."""
+    app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
+    app.command()(lift)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_the_command(shop, run, tmp_path):
+    words = [shop.folder / "labels.parquet", "--repo", shop.folder, "--service", "wear"]
+    words += ["--target", "price", "--groups", "seller", "--columns", "size", "--forms", "probe"]
+    words += ["--allow-pickle", shop.folder / "ridge.pkl", "--repeats", 1, "--out", tmp_path]
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "Yes: vec helps." in done.output
+    assert json.loads((tmp_path / "lift.json").read_text())["verdict"] == "Yes: vec helps."
+    body = json.loads(run(*words, "--json").stdout)
+    assert body["arms_per_model"] == 2
+
+
+def test_its_help_teaches_by_example(run):
+    text = re.sub(r"\s+", " ", run("--help").output)
+    assert "deepfeast lift labels.parquet --service price_model --target price" in text
+    for option in ("--groups", "--time", "--model", "--allow-pickle", "--encoders", "--json"):
+        assert option in text
