@@ -42,25 +42,6 @@ if TYPE_CHECKING:
 ENTITIES = 1000
 ENGINE = {"type": "deepfeast.pipelines.engine.BeamEngine", "runner": "FnApiRunner"}
 WORDS = ["quiet", "flat", "near", "old", "harbour", "balcony", "bikes", "view", "sea", "garden"]
-    "a",
-    "quiet",
-    "flat",
-    "near",
-    "the",
-    "old",
-    "harbour",
-    "with",
-    "a",
-    "balcony",
-    "two",
-    "bikes",
-    "and",
-    "a",
-    "view",
-    "of",
-    "the",
-    "sea",
-]
 Lookup = Callable[[list[dict[str, Any]]], np.ndarray]
 
 

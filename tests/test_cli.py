@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from deepfeast.pipelines.cli import app
+from deepfeast.pipelines.cli import app, main
 
 runner = CliRunner()
 
@@ -61,13 +61,15 @@ def test_runs_and_rejects_can_be_read_by_programs(shirts):
         (["embed", "deep", "--", "--runner=DaskRunner"], "SpecError: DaskRunner is refused"),
     ],
 )
-def test_a_mistake_ends_with_one_line_and_status_2(shirts, words, message):
+def test_a_mistake_ends_with_one_line_and_status_2(shirts, monkeypatch, capsys, words, message):
     if "--runner=DaskRunner" in words:
         shirts.write([{"id": "a", "title": "red"}])
-    at = words.index("--") if "--" in words else len(words)
-    done = deepfeast(*words[:at], "--repo", shirts.folder, *words[at:])
-    assert done.returncode == 2
-    assert re.fullmatch(message + ".*", done.stderr.strip())
+    monkeypatch.chdir(shirts.folder)
+    monkeypatch.setattr(sys, "argv", ["deepfeast", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert re.fullmatch(message + ".*", capsys.readouterr().err.strip())
     assert not shirts.table.exists()
 
 

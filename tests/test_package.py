@@ -62,7 +62,7 @@ def modules():
                 yield path
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_says_why_it_exists(path):
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
 
