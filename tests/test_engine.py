@@ -307,3 +307,15 @@ def test_what_is_written_is_byte_for_byte_what_feast_writes(parquet_store):
         connection.close()
     assert len(found[0]) == 4
     assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_several_workers_write_at_once(parquet_store):
+    workers = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    store = parquet_store(
+        *[(f"shop-{number}", 1, number, [float(number), 0.0]) for number in range(40)],
+        engine={**ENGINE, "options": workers, "batch_rows": 3},
+    )
+    store.materialize(START, START + 5 * DAY)
+    names = [f"shop-{number}" for number in range(40)]
+    assert [size for size, _ in online(store, *names).values()] == list(range(40))
