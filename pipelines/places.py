@@ -109,10 +109,14 @@ class Reading:
         ------
         ColumnNotFound
             If the source lacks a column that the view declares.
+        SourceError
+            If its times are none.
         """
         for name in columns.all:
             if name not in dataset.schema.names:
                 raise ColumnNotFound.of(name, where, dataset.schema.names)
+        for name in filter(None, (columns.time, columns.created)):
+            to_instants(pa.array([], dataset.schema.field(name).type), name)
         groups = [g for file in dataset.get_fragments() for g in file.split_by_row_group()]
         return cls(tuple(groups), dataset.schema, columns)
 

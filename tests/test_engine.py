@@ -287,3 +287,35 @@ def test_feasts_own_command_runs_it(engine_shirts):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert vectors_online(engine_shirts.store, "a") == [[3.0, 5.0]]
+
+
+def test_what_is_written_is_byte_for_byte_what_feast_writes(parquet_store):
+    import sqlite3
+
+    rows = [("a", 1, 10, [1.0, 2.5]), ("b", 2, None, None), ("a", 3, -7, [0.1, -0.0])]
+    found = []
+    for engine in (ENGINE, "local"):
+        store = parquet_store(*rows, engine=engine)
+        path = store.config.online_store.path
+        with sqlite3.connect(path) as connection:
+            connection.execute("DELETE FROM shop_shops")
+        connection.close()
+        store.materialize(START, START + 5 * DAY)
+        with sqlite3.connect(path) as connection:
+            query = "SELECT * FROM shop_shops ORDER BY entity_key, feature_name"
+            found.append(connection.execute(query).fetchall())
+        connection.close()
+    assert len(found[0]) == 4
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_several_workers_write_at_once(parquet_store):
+    workers = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    store = parquet_store(
+        *[(f"shop-{number}", 1, number, [float(number), 0.0]) for number in range(40)],
+        engine={**ENGINE, "options": workers, "batch_rows": 3},
+    )
+    store.materialize(START, START + 5 * DAY)
+    names = [f"shop-{number}" for number in range(40)]
+    assert [size for size, _ in online(store, *names).values()] == list(range(40))
