@@ -62,8 +62,8 @@ class LinearProbe(_EmbeddingStep):
     Parameters
     ----------
     task : {"auto", "regression", "classification"}
-        ``"auto"`` takes numbers with a fraction and more than 20 distinct numbers for a
-        regression.
+        ``"auto"`` takes floats of more than two values, and integers of more than 20, for a
+        regression; all else are classes.
     alphas : sequence of float, optional
         Candidate strengths, relative to the number of rows. By default 13 from 0.001 to 1000.
     cv : int or splitter
@@ -303,7 +303,9 @@ def is_classification(y: Any) -> bool:
     if kind.startswith("continuous") or kind.endswith("multioutput"):
         return False
     values = np.asarray(y)
-    return values.dtype.kind not in "iuf" or len(np.unique(values)) <= 20
+    if values.dtype.kind not in "iuf":
+        return True
+    return len(np.unique(values)) <= (2 if values.dtype.kind == "f" else 20)
 
 
 def shuffled_folds(
