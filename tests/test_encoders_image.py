@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -364,6 +365,14 @@ def test_several_layers_are_put_end_to_end():
     first = get_encoder(f"{HERE}:residual_network?layer=1&{SMALL}&arg.width=6")
     assert (encoder.dim, first.dim) == (12, 6)
     assert smallest_cosine(encoder.encode(PHOTOS)[:, :6], first.encode(PHOTOS)) > 0.9999
+
+
+def test_a_cut_network_pickles_without_its_weights():
+    encoder = get_encoder(f"{HERE}:residual_network?layer=2&{SMALL}")
+    vectors = encoder.encode(PHOTOS)
+    kept = pickle.dumps(encoder)
+    assert len(kept) < 2000
+    assert np.allclose(pickle.loads(kept).encode(PHOTOS), vectors)
 
 
 def test_nothing_is_computed_behind_the_last_layer():

@@ -284,6 +284,17 @@ def test_memory_is_flat_in_the_number_of_values(network):
     assert max(held) == 50
 
 
+def test_a_gpu_gives_the_same(minilm):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    on_gpu = get_encoder("minilm?device=cuda", precision="exact")
+    assert smallest_cosine(minilm.encode(TEXTS), on_gpu.encode(TEXTS)) >= 0.9999
+    assert on_gpu.fingerprint == minilm.fingerprint
+    assert "cuda" in on_gpu.info["engine"]
+
+
 # --- odd texts -------------------------------------------------------------------------------
 
 

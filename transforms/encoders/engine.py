@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-AGREEMENT = 0.999
-"""Smallest cosine to float32 at which a faster form may be used."""
+AGREEMENT = {"fast": 0.999, "exact": 0.99999}
+"""Smallest cosine to torch in float32 at which another form may be used."""
 
 
 def cores() -> int:
@@ -50,13 +50,15 @@ def fast_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if native and has_bf16() else torch.float32
 
 
-def agrees(exact: NDArray[np.float32], fast: NDArray[np.float32]) -> bool:
+def agrees(exact: NDArray, other: NDArray, precision: str = "fast") -> bool:
     """Whether two forms of the same vectors agree: smallest cosine at least `AGREEMENT`.
 
-    >>> agrees(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32) * 3)
+    >>> agrees(np.array([[1.0, 0.0]]), np.array([[1.0, 0.01]]))
     True
+    >>> agrees(np.array([[1.0, 0.0]]), np.array([[1.0, 0.01]]), "exact")
+    False
     """
-    return bool(np.isfinite(fast).all() and smallest_cosine(exact, fast) >= AGREEMENT)
+    return bool(np.isfinite(other).all() and smallest_cosine(exact, other) >= AGREEMENT[precision])
 
 
 def smallest_cosine(a: NDArray, b: NDArray) -> float:

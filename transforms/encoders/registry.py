@@ -112,10 +112,9 @@ def _hf(where: str, options: dict[str, str], precision: str, threads: int | None
 
 
 def _torch(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.factories import find_factory
     from deepfeast.transforms.encoders.tap import TapEncoder
 
-    return TapEncoder(find_factory(where), where, options, precision, threads)
+    return TapEncoder(where, options, precision, threads)
 
 
 def _image_tiny(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.encoders.checkpoints import read_weights
-from deepfeast.transforms.encoders.factories import check_options
+from deepfeast.transforms.encoders.factories import check_options, find_factory
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.fitted import hash_arrays
 from deepfeast.transforms.encoders.image import PixelEncoder
@@ -36,11 +36,9 @@ class TapEncoder(PixelEncoder):
 
     Parameters
     ----------
-    factory : callable
-        Called without arguments (but for ``arg.*`` options), returns a ``torch.nn.Module`` that
-        reads (n, 3, size, size) float32.
     name : str
-        What stands for the factory in the fingerprint, e.g. its dotted path.
+        ``package.module:factory``. The factory is called without arguments (but for ``arg.*``
+        options) and returns a ``torch.nn.Module`` that reads (n, 3, size, size) float32.
     options : dict of str to str
         ``layer``
             Name of the layer, or several joined by commas: their vectors are put end to end.
@@ -67,14 +65,13 @@ class TapEncoder(PixelEncoder):
 
     def __init__(
         self,
-        factory: Callable[..., torch.nn.Module],
         name: str,
         options: dict[str, str],
         precision: str = "fast",
         threads: int | None = None,
     ):
         super().__init__(precision, threads, options.get("device"))
-        self.factory = factory
+        find_factory(name)  # a wrong name is said here, where the user is
         self.name = name
         self.options = options
         plain = [option for option in options if not option.startswith("arg.")]
@@ -125,7 +122,7 @@ class TapEncoder(PixelEncoder):
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return self.factory(**arguments).eval()
+            return find_factory(self.name)(**arguments).eval()
 
     def _network(self) -> torch.nn.Module:
         network = self._build()
