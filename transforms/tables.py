@@ -82,12 +82,14 @@ class FeatureTable:
         """Yield all rows of some columns, in order, about `rows` at a time."""
         schema = self._select(columns)
         pending: list[pa.RecordBatch] = []
+        held = 0
         for piece in self._pieces:
             for batch in piece.read(schema, rows):
                 pending.append(batch)
-                if sum(map(len, pending)) >= rows:
+                held += len(batch)
+                if held >= rows:
                     yield pa.Table.from_batches(pending, schema)
-                    pending = []
+                    pending, held = [], 0
         if pending:
             yield pa.Table.from_batches(pending, schema)
 
