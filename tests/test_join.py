@@ -262,6 +262,15 @@ def test_feasts_own_stores_give_the_same_frame(make_market, labels, monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_keys_may_be_categories_on_any_store(make_market, labels):
+    rows = labels.astype({"item_id": "category"})
+    for kind in (None, {"type": "duckdb"}):
+        frame = training_frame(make_market(kind), rows, service="model")
+        np.testing.assert_array_equal(frame["look_000"], [2, 2, *[np.nan] * 3, 1])
+        assert frame["item_id"].dtype == "category"
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_null_keys_match_nothing_on_any_store(make_market, labels):
     rows = labels.assign(item_id=[None, "a", "b", "a", "d", "a"])
     frames = [

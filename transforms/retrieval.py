@@ -75,7 +75,8 @@ class Retrieval:
         for name, reason in {TIMESTAMP: "the time of each label", **needed}.items():
             if name not in labels.columns:
                 raise ColumnNotFound.of(name, f"the labels ({reason})", map(str, labels.columns))
-        keys = labels[list(needed)].assign(**{TIMESTAMP: _times(labels)}).reset_index(drop=True)
+        plain = {name: _plain(labels[name]) for name in needed}
+        keys = labels[[]].assign(**plain, **{TIMESTAMP: _times(labels)}).reset_index(drop=True)
         return cls(store, keys, features, columns, as_known_at == "created", full_names)
 
     def gather(self, matrices: Mapping[str, NDArray[np.floating]]) -> pa.Table:
@@ -131,9 +132,11 @@ class Retrieval:
 
     def _ask(self, keys: pd.DataFrame, features: Any) -> tuple[pa.Table, Ints]:
         """Ask for each distinct key once: some stores drop repeated rows."""
-        distinct = keys.drop_duplicates().reset_index(drop=True)
-        groups = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup().to_numpy()
-        numbers = np.arange(len(distinct), dtype=np.int64)
+        by = keys.groupby(list(keys.columns), dropna=False, observed=True)
+        numbers, first, groups = np.unique(
+            by.ngroup().to_numpy(), return_index=True, return_inverse=True
+        )
+        distinct = keys.iloc[first].reset_index(drop=True)
         table = self._job(distinct.assign(**{_ROW: numbers}), features).to_arrow().combine_chunks()
         rows = np.full(len(distinct), -1, np.int64)
         rows[table.column(_ROW).to_numpy()] = np.arange(len(table))
@@ -231,6 +234,12 @@ def _needs(view: Any, key_map: dict[str, str], views: dict[str, Any]) -> Iterato
     for source in getattr(view, "source_request_sources", {}).values():
         for request in source.schema:
             yield request.name, f"request data of view {view.name!r}"
+
+
+def _plain(key: pd.Series) -> pd.Series:
+    """Give categories their own type: not every store reads them."""
+    categories = getattr(key.dtype, "categories", None)
+    return key if categories is None else key.astype(categories.dtype)
 
 
 def _times(labels: pd.DataFrame) -> pd.Series:

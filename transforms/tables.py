@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 KEY_ROWS = 1 << 20
-WIDE_ROWS = 2048
+# A batch of wide columns: small enough for the processor's cache, large enough to be few.
+WIDE_BYTES = 3 << 20
 
 
 @dataclass
@@ -72,19 +73,23 @@ class FeatureTable:
                 raise ColumnNotFound.of(column, self.name, self.schema.names)
 
     def row_bytes(self, columns: Collection[str]) -> float:
-        """Estimate the size of a row of some columns, from what the files say of themselves."""
-        return sum(piece.stored_bytes(columns) for piece in self._pieces) / max(1, len(self))
+        """Estimate the size of a row of some columns, from what the first files say of it."""
+        first = self._pieces[:8]
+        rows = sum(piece.n_rows for piece in first)
+        return sum(piece.stored_bytes(columns) for piece in first) / max(1, rows)
 
     def scan(self, columns: Sequence[str], rows: int = KEY_ROWS) -> Iterator[pa.Table]:
         """Yield all rows of some columns, in order, about `rows` at a time."""
         schema = self._select(columns)
         pending: list[pa.RecordBatch] = []
+        held = 0
         for piece in self._pieces:
             for batch in piece.read(schema, rows):
                 pending.append(batch)
-                if sum(map(len, pending)) >= rows:
+                held += len(batch)
+                if held >= rows:
                     yield pa.Table.from_batches(pending, schema)
-                    pending = []
+                    pending, held = [], 0
         if pending:
             yield pa.Table.from_batches(pending, schema)
 
@@ -116,8 +121,11 @@ class FeatureTable:
             if len(wanted.at) < len(rows):
                 matrix[rows < 0] = np.nan
 
+        width = max(1.0, self.row_bytes({*columns, *matrices}))
+        batch_rows = int(min(max(WIDE_BYTES / width, 256), 1 << 16))
+
         def gather(piece: int) -> list[pa.RecordBatch]:
-            return self._gather(piece, wanted, columns, matrices)
+            return self._gather(piece, wanted, columns, matrices, batch_rows)
 
         bounds = np.searchsorted(wanted.distinct, self._offsets)
         needed = np.flatnonzero(bounds[1:] > bounds[:-1])
@@ -134,12 +142,13 @@ class FeatureTable:
         wanted: _Wanted,
         columns: Sequence[str],
         matrices: Mapping[str, NDArray[np.floating]],
+        batch_rows: int,
     ) -> list[pa.RecordBatch]:
         """Read one row group; keep wanted rows of `columns`, write those of the matrices."""
         kept: list[pa.RecordBatch] = []
         start = int(self._offsets[number])
         schema = self._select(dict.fromkeys([*columns, *matrices]))
-        for batch in self._pieces[number].read(schema, WIDE_ROWS):
+        for batch in self._pieces[number].read(schema, batch_rows):
             stop = start + len(batch)
             rows, at, distinct = wanted.between(start, stop)
             for name, matrix in matrices.items():
