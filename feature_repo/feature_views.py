@@ -32,7 +32,7 @@ listing_deep = deep_feature_view(
     features=[
         DeepFeature("title_vec", column="title", encoder="minilm"),
         DeepFeature("description_vec", column="description", encoder="minilm"),
-        DeepFeature("photo_vec", column="photo", encoder="image-untrained"),
+        DeepFeature("photo_vec", column="photo", encoder="image-tiny"),
     ],
     ttl=timedelta(days=365),
 )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from deepfeast.pipelines.lift_cli import lift
 from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
 
 if TYPE_CHECKING:
@@ -275,8 +276,61 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     for name in rows[0] if rows else []:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
+        table.add_row(*map(_cell, row.values()))
     Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+@app.command()
+def encoders(
+    only: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="Encoders to look at; by default all that have a name."),
+    ] = None,
+    timed: Annotated[
+        bool, typer.Option("--time", help="Also measure how many values a second they encode here.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the encoders: what to write, what they give, where they come from.
+
+    Example: deepfeast encoders minilm image-tiny --time
+    """
+    from deepfeast.transforms.encoders import get_encoder
+    from deepfeast.transforms.encoders.listing import describe, list_encoders, time_encoder
+
+    rows = []
+    for row in [describe(name) for name in only] if only else list_encoders():
+        shown = dict(vars(row))
+        if row.fingerprint and not as_json:
+            shown["fingerprint"] = row.fingerprint[:12]
+        if timed:
+            ready = row.dim is not None and row.status == "ready"
+            speed = time_encoder(get_encoder(row.name)) if ready else None
+            shown["per_second"] = round(speed, 1) if speed else None
+        rows.append(shown)
+    _print_rows(rows, as_json)
+
+
+@app.command()
+def doctor(repo: Repo = Path(), as_json: AsJson = False) -> None:
+    """Check a Feast repo for what would go wrong later; status 1 if something would.
+
+    Example: deepfeast doctor --repo feature_repo
+    """
+    from deepfeast.pipelines.doctor import diagnose, exit_status, render
+
+    findings = diagnose(open_store(repo))
+    print(json.dumps([vars(f) for f in findings], indent=2) if as_json else render(findings))
+    raise typer.Exit(exit_status(findings))
+
+
+app.command()(lift)
 
 
 @app.command()

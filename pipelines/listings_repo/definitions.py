@@ -51,7 +51,7 @@ listing_deep = deep_feature_view(
         DeepFeature(
             "photo_vec",
             column="photo",
-            encoder=os.environ.get("DEEPFEAST_IMAGE_ENCODER", "image-untrained"),
+            encoder=os.environ.get("DEEPFEAST_IMAGE_ENCODER", "image-tiny"),
         ),
     ],
 )

@@ -55,12 +55,13 @@ _KINDS = (
 
 def list_encoders() -> list[EncoderRow]:
     """List the encoders known by name, ready or not, then the kinds."""
-    rows = [_row(name) for name in names()]
+    rows = [describe(name) for name in names()]
     kinds = [EncoderRow(name, what, None, None, source, "ready") for name, what, source in _KINDS]
     return rows + kinds
 
 
-def _row(name: str) -> EncoderRow:
+def describe(name: str) -> EncoderRow:
+    """Say what one encoder gives; its status tells how to get it where it is not ready."""
     modality, source = _SOURCES.get(name, ("?", "an installed package"))
     try:
         encoder = get_encoder(name)
