@@ -397,6 +397,11 @@ def test_the_first_vector_needs_no_transformers(minilm):
     assert done.stdout.strip() == "(1, 384) False"
 
 
+def test_a_text_longer_than_the_network_has_places_for_is_refused_in_the_spec(network):
+    with pytest.raises(SpecError, match=r"places for (30|29) tokens"):
+        get_encoder(f"hf:{network}?pooling=mean&max_length=31")
+
+
 def test_a_misspelt_option_is_said(network):
     with pytest.raises(SpecError, match="Did you mean 'pooling'"):
         get_encoder(f"hf:{network}?poolin=mean")

@@ -14,6 +14,7 @@ from deepfeast.transforms.encoders.files import read_json
 from deepfeast.transforms.errors import EncoderError, SpecError, did_you_mean
 
 POOLINGS = ("mean", "cls", "max", "last", "mean_sqrt_len", "weightedmean")
+LONGEST = 8192  # tokens of a text, unless stated: attention grows with their square
 _SPELLINGS = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
@@ -74,21 +75,29 @@ def read_text_spec(folder: Path, options: dict[str, str]) -> TextSpec:
         spec["normalize"] = options["normalize"] not in ("0", "false", "no")
     if "prompt_text" in options:
         spec["prompt"] = options["prompt_text"]
-    longest = _longest(spec["transformer"], spec.pop("max_length", None))
-    spec["max_length"] = int(options.get("max_length", longest))
+    places = _places(spec["transformer"])
+    length = options.get("max_length") or spec.pop("max_length", None)
+    spec["max_length"] = int(length or min(places, _tokenizer_limit(spec["transformer"])))
+    if not 2 < spec["max_length"] <= places:
+        raise SpecError(
+            f"max_length={spec['max_length']} of {folder}: its network has places for {places} "
+            f"tokens, special ones included."
+        )
     return TextSpec(**spec)
 
 
 def _sentence_transformers(folder: Path, options: dict[str, str]) -> dict[str, Any]:
     spec: dict[str, Any] = {"transformer": folder, "poolings": (), "normalize": False}
-    dense = []
+    dense, leaves_prompt_out = [], False
     for module in read_json(folder / "modules.json"):
         kind, where = module["type"].rsplit(".", 1)[-1], folder / module["path"]
         if kind == "Transformer":
             spec["transformer"] = where
             spec.update(_sentence_settings(where))
         elif kind == "Pooling":
-            spec["poolings"] = _poolings(read_json(where / "config.json"), where)
+            config = read_json(where / "config.json")
+            spec["poolings"] = _poolings(config, where)
+            leaves_prompt_out = not config.get("include_prompt", True)
         elif kind == "Normalize":
             spec["normalize"] = True
         elif kind == "Dense":
@@ -98,12 +107,18 @@ def _sentence_transformers(folder: Path, options: dict[str, str]) -> dict[str, A
                 f"{folder} has a module {module['type']!r}, which is not supported. Supported: "
                 f"Transformer, Pooling, Dense, Normalize."
             )
-    return {**spec, "dense": tuple(dense), "prompt": _prompt(folder, options)}
+    spec |= {"dense": tuple(dense), "prompt": _prompt(folder, options)}
+    if not spec["poolings"] and "pooling" not in options:
+        raise SpecError(f"{folder} names no pooling: state one, e.g. ?pooling=mean.")
+    if spec["prompt"] and leaves_prompt_out:
+        raise EncoderError(f"{folder} pools without its prompt, which is not supported.")
+    return spec
 
 
 def _sentence_settings(where: Path) -> dict[str, Any]:
-    path = where / "sentence_bert_config.json"
-    settings = read_json(path) if path.is_file() else {}
+    # Named after the network in older folders: sentence_roberta_config.json.
+    path = next(iter(sorted(where.glob("sentence_*_config.json"))), None)
+    settings = read_json(path) if path else {}
     return {
         "max_length": settings.get("max_seq_length"),
         "lower_case": bool(settings.get("do_lower_case", False)),
@@ -145,17 +160,17 @@ def _prompt(folder: Path, options: dict[str, str]) -> str:
     return prompts[name]
 
 
-def _longest(transformer: Path, stated: int | None) -> int:
-    """Return the stated length, or what the tokenizer and the position table allow."""
-    if stated:
-        return int(stated)
-    limits = []
+def _tokenizer_limit(transformer: Path) -> int:
     path = transformer / "tokenizer_config.json"
-    if path.is_file():
-        limits.append(read_json(path).get("model_max_length") or 10**9)
+    stated = read_json(path).get("model_max_length") if path.is_file() else None
+    return int(min(stated or LONGEST, LONGEST))
+
+
+def _places(transformer: Path) -> int:
+    """Return for how many tokens a network has places."""
     config = read_json(transformer / "config.json")
     config = config.get("text_config", config)
     places = config.get("max_position_embeddings") or 10**9
     if "roberta" in str(config.get("model_type")):  # counts from behind the padding token's id
         places -= config.get("pad_token_id", 1) + 1
-    return int(min(*limits, places, 8192))
+    return int(places)
