@@ -264,6 +264,8 @@ def test_threads_are_counted_and_the_callers_setting_stays(network):
     encoder.encode(TEXTS)
     assert encoder.workers == 1
     assert torch.get_num_threads() == before
+    # What a batch sees: one thread, also after the caller's number was put back.
+    assert set(encoder._cores.map(lambda _: torch.get_num_threads(), range(4))) == {1}
 
 
 def test_a_pickle_holds_no_weights(minilm):

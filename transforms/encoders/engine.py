@@ -88,6 +88,7 @@ def core_pool(workers: int) -> ThreadPoolExecutor:
     all_started = threading.Barrier(workers)
 
     def on_one_core() -> None:
+        torch.get_num_threads()  # a thread's first look takes over the common number: be it now
         torch.set_num_threads(1)
         all_started.wait()
 
