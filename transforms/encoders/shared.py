@@ -40,7 +40,8 @@ class SharedTextEncoder(TextEncoder):
         longest = self.text_config.get("max_position_embeddings", 77)
         # SigLIP was trained on texts padded to full length, in lower case, without a mask.
         self.pads = str(config.get("model_type", "")).startswith("siglip")
-        self.spec = TextSpec(folder, (), True, int(options.get("max_length", longest)))
+        length = int(options.get("max_length", longest))
+        self.spec = TextSpec(folder, (), True, length, lower_case=self.pads)
         self.folder, self.precision, self.threads = folder, precision, threads
         self.device = options.get("device")
         self._dim = int(
@@ -68,9 +69,18 @@ class SharedTextEncoder(TextEncoder):
     def load(self) -> None:
         self._on = find_device(self.device)
         self._tokenizer = load_tokenizer(self.folder, self.spec.max_length)
+        self._pad = self._padding()
         model = open_transformer(self.folder, trust=False)
         self._model = model.eval().to(self._on)
         self.workers = 0 if self._on != "cpu" else self.threads or cores()
+
+    def _padding(self) -> int:
+        """Return the id that fills a text up: what the tokenizer says, else the network."""
+        path = self.folder / "tokenizer_config.json"
+        token = read_json(path).get("pad_token") if path.is_file() else None
+        token = token["content"] if isinstance(token, dict) else token
+        found = self._tokenizer.token_to_id(token) if token else None
+        return found if found is not None else self.text_config.get("pad_token_id", 0)
 
     def cost(self, prepared: Tokens) -> int:
         return self.spec.max_length if self.pads else len(prepared.ids)
@@ -79,8 +89,7 @@ class SharedTextEncoder(TextEncoder):
         import torch
 
         width = self.spec.max_length if self.pads else max(len(t.ids) for t in prepared)
-        pad = self.text_config.get("pad_token_id", 1 if self.pads else 0)
-        ids = torch.full((len(prepared), width), pad)
+        ids = torch.full((len(prepared), width), self._pad)
         mask = torch.zeros_like(ids)
         for row, tokens in enumerate(prepared):
             ids[row, : len(tokens.ids)] = torch.tensor(tokens.ids)
