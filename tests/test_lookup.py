@@ -219,3 +219,40 @@ def test_feast_serve_keeps_working(online):
     values = dict(zip(answer["metadata"]["feature_names"], answer["results"], strict=True))
     assert values["size"]["values"] == [10]
     assert values["vec"]["values"] == [[3.0, 5.0]]
+
+
+def test_an_unseen_text_equals_what_the_batch_made_of_it(shirts):
+    from deepfeast.transforms.encoders.minilm import minilm_folder
+    from deepfeast.transforms.errors import EncoderNotFound
+
+    try:
+        minilm_folder()
+    except EncoderNotFound as error:
+        pytest.skip(str(error))
+    texts = ["red shirt", "a much longer text about a wool hat " * 8, "blue tie, silk"]
+    shirts.declare("minilm")
+    shirts.write([{"id": str(number), "title": text} for number, text in enumerate(texts)])
+    shirts.embed()
+    batch = np.array([shirts.vectors()[str(number)] for number in range(3)], np.float32)
+    online = OnlineFeatures(shirts.folder, ["deep:vec"])
+    rows = [{"id": f"new-{number}", "title": text} for number, text in enumerate(texts)]
+    alone = np.concatenate([online.matrix([row])[0] for row in rows])
+    for served in (alone, online.matrix(rows)[0]):
+        norms = np.linalg.norm(served, axis=1) * np.linalg.norm(batch, axis=1)
+        assert ((served * batch).sum(axis=1) / norms).min() >= 0.9999
+
+
+def test_a_photo_of_an_unseen_entity_is_read_from_the_folder_of_the_source(Shirts, tmp_path):
+    from PIL import Image
+
+    shirts = Shirts(tmp_path / "photos", features={"vec": "photo"})
+    shirts.declare("image-untrained")
+    Image.new("RGB", (48, 32), "teal").save(shirts.folder / "teal.jpg")
+    shirts.write([{"id": "a", "photo": "teal.jpg"}])
+    shirts.embed()
+    online = OnlineFeatures(shirts.folder, ["deep:vec"])
+    found, statuses = online.frame(
+        [{"id": "new", "photo": "teal.jpg"}, {"id": "gone", "photo": "nowhere.jpg"}], statuses=True
+    )
+    assert statuses["vec"].tolist() == ["encoded", "rejected"]
+    np.testing.assert_allclose(found.iloc[0], shirts.vectors()["a"], rtol=1e-3, atol=1e-4)
