@@ -30,6 +30,24 @@ def sale(row, random):
     }
 
 
+def sizes(shop, sales):
+    """Declare the sizes as a handcrafted view of their own."""
+    from feast import FeatureView, Field, FileSource
+    from feast.types import Float64
+
+    frame = pd.DataFrame({"id": [one["id"] for one in sales]})
+    frame["known_size"] = [one["size"] for one in sales]
+    frame["event_timestamp"] = pd.Timestamp("2024-01-01", tz="UTC")
+    frame.to_parquet(shop.folder / "sizes.parquet")
+    source = FileSource(path="sizes.parquet", timestamp_field="event_timestamp")
+    return FeatureView(
+        name="stats",
+        entities=[shop.entity],
+        schema=[Field(name="known_size", dtype=Float64)],
+        source=source,
+    )
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory, Shirts):
     """80 shirts, embedded, with a service; labels.parquet and labels.csv beside them."""
@@ -46,8 +64,11 @@ def shop(tmp_path_factory, Shirts):
     sales = [sale(row, random) for row in range(80)]
     shop.write([{"id": one["id"], "title": one["title"]} for one in sales])
     shop.embed()
-    view = shop.store.get_feature_view("deep")
-    shop.store.apply([FeatureService(name="wear", features=[view])])
+    deep = shop.store.get_feature_view("deep")
+    stats = sizes(shop, sales)
+    services = [FeatureService(name="wear", features=[deep])]
+    services += [FeatureService(name="sizes", features=[stats])]
+    shop.store.apply([stats, *services])
     labels = pd.DataFrame(sales).drop(columns="title")
     labels["event_timestamp"] = pd.Timestamp("2024-02-01", tz="UTC") + pd.to_timedelta(
         labels.index, unit="D"
@@ -117,8 +138,14 @@ def test_encoders_are_compared_on_the_same_column_and_cached(shop, tmp_path):
 
 
 def test_two_services_are_put_together(shop):
-    result = measure(shop, service=["wear", "wear"])
-    assert list(result.comparison.problem.deep) == ["vec"]
+    problem = measure(shop, service=["sizes", "wear"], columns=[]).comparison.problem
+    assert problem.handcrafted == ["known_size"]
+    assert list(problem.deep) == ["vec"]
+
+
+def test_a_service_without_deep_features_has_no_lift(shop):
+    with pytest.raises(LiftError, match="the service sizes has no deep feature"):
+        measure(shop, service="sizes")
 
 
 def test_labels_older_than_every_feature_are_said_so(shop):
