@@ -88,6 +88,12 @@ def measure(shop, labels="labels.parquet", **options):
     return run_lift(shop.folder, labels, "price", **settings)
 
 
+@pytest.fixture(scope="module")
+def plain(shop):
+    """The verdict on labels.parquet without further options."""
+    return measure(shop)
+
+
 def test_a_service_and_labels_become_a_verdict(shop, tmp_path):
     result = measure(shop, groups="seller", out=tmp_path / "report")
     assert result.comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
@@ -102,20 +108,20 @@ def test_a_service_and_labels_become_a_verdict(shop, tmp_path):
     assert [len(text.split()[0]) for text in texts] == [11, 10, 9, 8, 7, 6]
 
 
-def test_csv_labels_give_the_same_scores(shop):
-    one = measure(shop).comparison.outcome("ridge", "+ vec (probe)")
+def test_csv_labels_give_the_same_scores(shop, plain):
+    one = plain.comparison.outcome("ridge", "+ vec (probe)")
     other = measure(shop, labels="labels.csv").comparison.outcome("ridge", "+ vec (probe)")
     assert np.allclose(one.scores, other.scores)
 
 
-def test_costs_are_measured(shop):
-    (cost,) = measure(shop).costs
+def test_costs_are_measured(plain):
+    (cost,) = plain.costs
     assert (cost.feature, cost.numbers, cost.kilobytes) == ("vec", 2, 8.0)
     assert cost.seconds > 0
 
 
-def test_the_cheap_rival_reads_the_same_texts(shop):
-    rival = measure(shop).comparison.outcome("ridge", "+ words of vec (tfidf)")
+def test_the_cheap_rival_reads_the_same_texts(plain):
+    rival = plain.comparison.outcome("ridge", "+ words of vec (tfidf)")
     assert rival.lift is not None
 
 
