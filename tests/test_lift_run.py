@@ -154,6 +154,12 @@ def test_a_service_without_deep_features_has_no_lift(shop):
         measure(shop, service="sizes")
 
 
+def test_many_labels_can_be_sampled(shop):
+    result = measure(shop, max_rows=60)
+    assert len(result.comparison.problem.y) == 60
+    assert result.notes == ["60 of 80 labels were drawn at random."]
+
+
 def test_labels_older_than_every_feature_are_said_so(shop):
     labels = pd.read_parquet(shop.folder / "labels.parquet")
     labels["event_timestamp"] -= pd.Timedelta(days=900)
