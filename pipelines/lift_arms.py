@@ -183,7 +183,7 @@ class Blocks:
 
         rows = self.split[0]
         groups = None if self.problem.groups is None else self.problem.groups[rows]
-        return forward_splits(self.problem.times[rows], groups, 5)
+        return forward_splits(self.problem.times[rows], groups, 5, first=1 / 6)
 
     def _tfidf(self, text: str, how: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         from sklearn.decomposition import TruncatedSVD

@@ -57,6 +57,10 @@ def lift(
         Optional[str],  # noqa: UP045
         typer.Option(help="The raw column that --encoders read, where several could."),
     ] = None,
+    rows: Annotated[
+        Optional[int],  # noqa: UP007, UP045
+        typer.Option(help="Draw so many labels at random, where there are many."),
+    ] = None,
     task: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="regression, binary or multiclass. Default: found out from the target."),
@@ -102,6 +106,7 @@ def lift(
             pickled=allow_pickle,
             encoders=_names(encoders),
             column=column,
+            max_rows=rows,
             task=task,
             metric=metric,
             log_target=log,

@@ -50,6 +50,7 @@ def run_lift(
     pickled: Path | None = None,
     encoders: Sequence[str] = (),
     column: str | None = None,
+    max_rows: int | None = None,
     task: str | None = None,
     metric: str | None = None,
     log_target: bool = False,
@@ -85,6 +86,8 @@ def run_lift(
         Other encoders to try on the same column; their vectors are cached in `out`.
     column : str, optional
         The raw column they read; needed only where several could be meant.
+    max_rows : int, optional
+        Draw so many labels at random, and leave the others.
     task, metric, log_target, representations, repeats, folds, seed, progress
         As in `compare`.
 
@@ -104,6 +107,9 @@ def run_lift(
     name = labels.name if isinstance(labels, Path) else ""
     rows = _read_labels(labels, time)
     _require(rows, target, groups, time, columns)
+    total = len(rows)
+    if max_rows is not None and max_rows < total:
+        rows = rows.sample(max_rows, random_state=seed).sort_index().reset_index(drop=True)
     frame, deep, handcrafted = _join(store, rows, service)
     raw = RawContents(store, rows)
     added = _other_encoders(raw, frame, deep, encoders, column, out)
@@ -148,6 +154,8 @@ def run_lift(
     result.notes += [
         f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
     ]
+    if len(rows) < total:
+        result.notes.append(f"{len(rows):,} of {total:,} labels were drawn at random.")
     result.source, result.seconds = name, clock.perf_counter() - started
     if out is not None:
         result.write(out)

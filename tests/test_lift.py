@@ -180,6 +180,17 @@ def test_handcrafted_columns_are_found_and_the_rest_is_named(shop):
     assert any("note" in note for note in problem.notes)
 
 
+def test_a_split_that_lacks_a_class_is_left_out(shop):
+    shop["sold"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    shop["kind"] = np.where(shop["price"] > 0, "dear", "cheap")
+    shop.loc[100:120:10, "kind"] = "new"  # first seen in the middle
+    problem = read_problem(shop, "kind", None, {"vec": VEC}, time="sold", handcrafted=["size"])
+    splits = make_splits(problem, repeats=1, folds=10, seed=0)
+    assert 2 <= len(splits) < 10
+    assert all(len(np.unique(problem.y[train])) == 3 for train, _ in splits)
+    assert "splits are left out" in problem.notes[-1]
+
+
 # --- bad input: a clear line each, and what can run still does
 
 

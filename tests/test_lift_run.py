@@ -30,6 +30,24 @@ def sale(row, random):
     }
 
 
+def sizes(shop, sales):
+    """Declare the sizes as a handcrafted view of their own."""
+    from feast import FeatureView, Field, FileSource
+    from feast.types import Float64
+
+    frame = pd.DataFrame({"id": [one["id"] for one in sales]})
+    frame["known_size"] = [one["size"] for one in sales]
+    frame["event_timestamp"] = pd.Timestamp("2024-01-01", tz="UTC")
+    frame.to_parquet(shop.folder / "sizes.parquet")
+    source = FileSource(path="sizes.parquet", timestamp_field="event_timestamp")
+    return FeatureView(
+        name="stats",
+        entities=[shop.entity],
+        schema=[Field(name="known_size", dtype=Float64)],
+        source=source,
+    )
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory, Shirts):
     """80 shirts, embedded, with a service; labels.parquet and labels.csv beside them."""
@@ -46,8 +64,11 @@ def shop(tmp_path_factory, Shirts):
     sales = [sale(row, random) for row in range(80)]
     shop.write([{"id": one["id"], "title": one["title"]} for one in sales])
     shop.embed()
-    view = shop.store.get_feature_view("deep")
-    shop.store.apply([FeatureService(name="wear", features=[view])])
+    deep = shop.store.get_feature_view("deep")
+    stats = sizes(shop, sales)
+    services = [FeatureService(name="wear", features=[deep])]
+    services += [FeatureService(name="sizes", features=[stats])]
+    shop.store.apply([stats, *services])
     labels = pd.DataFrame(sales).drop(columns="title")
     labels["event_timestamp"] = pd.Timestamp("2024-02-01", tz="UTC") + pd.to_timedelta(
         labels.index, unit="D"
@@ -67,6 +88,12 @@ def measure(shop, labels="labels.parquet", **options):
     return run_lift(shop.folder, labels, "price", **settings)
 
 
+@pytest.fixture(scope="module")
+def plain(shop):
+    """The verdict on labels.parquet without further options."""
+    return measure(shop)
+
+
 def test_a_service_and_labels_become_a_verdict(shop, tmp_path):
     result = measure(shop, groups="seller", out=tmp_path / "report")
     assert result.comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
@@ -81,20 +108,20 @@ def test_a_service_and_labels_become_a_verdict(shop, tmp_path):
     assert [len(text.split()[0]) for text in texts] == [11, 10, 9, 8, 7, 6]
 
 
-def test_csv_labels_give_the_same_scores(shop):
-    one = measure(shop).comparison.outcome("ridge", "+ vec (probe)")
+def test_csv_labels_give_the_same_scores(shop, plain):
+    one = plain.comparison.outcome("ridge", "+ vec (probe)")
     other = measure(shop, labels="labels.csv").comparison.outcome("ridge", "+ vec (probe)")
     assert np.allclose(one.scores, other.scores)
 
 
-def test_costs_are_measured(shop):
-    (cost,) = measure(shop).costs
+def test_costs_are_measured(plain):
+    (cost,) = plain.costs
     assert (cost.feature, cost.numbers, cost.kilobytes) == ("vec", 2, 8.0)
     assert cost.seconds > 0
 
 
-def test_the_cheap_rival_reads_the_same_texts(shop):
-    rival = measure(shop).comparison.outcome("ridge", "+ words of vec (tfidf)")
+def test_the_cheap_rival_reads_the_same_texts(plain):
+    rival = plain.comparison.outcome("ridge", "+ words of vec (tfidf)")
     assert rival.lift is not None
 
 
@@ -117,8 +144,20 @@ def test_encoders_are_compared_on_the_same_column_and_cached(shop, tmp_path):
 
 
 def test_two_services_are_put_together(shop):
-    result = measure(shop, service=["wear", "wear"])
-    assert list(result.comparison.problem.deep) == ["vec"]
+    problem = measure(shop, service=["sizes", "wear"], columns=[]).comparison.problem
+    assert problem.handcrafted == ["known_size"]
+    assert list(problem.deep) == ["vec"]
+
+
+def test_a_service_without_deep_features_has_no_lift(shop):
+    with pytest.raises(LiftError, match="the service sizes has no deep feature"):
+        measure(shop, service="sizes")
+
+
+def test_many_labels_can_be_sampled(shop):
+    result = measure(shop, max_rows=60)
+    assert len(result.comparison.problem.y) == 60
+    assert result.notes == ["60 of 80 labels were drawn at random."]
 
 
 def test_labels_older_than_every_feature_are_said_so(shop):

@@ -18,6 +18,9 @@ _HOME = {
     "EmbedColumns": "embed",
     "training_frame": "join",
     "OnlineFeatures": "lookup",
+    "FeastFeatures": "estimators",
+    "LinearProbe": "probe",
+    "EmbeddingPCA": "probe",
 }
 
 __all__ = sorted(_HOME)
