@@ -86,8 +86,8 @@ def run_stage(
     pipeline = beam.Pipeline(options=pipeline_options(options))
     _ = (
         pipeline
+        # Create reshuffles what it holds, which spreads it over the workers.
         | "References" >> beam.Create(elements)
-        | "Spread" >> beam.Reshuffle()
         | name >> beam.ParDo(dofn)
     )
     with _watched(name, done, total, progress):

@@ -43,14 +43,14 @@ class Planner:
 
         self.job = job
         self.table = table
-        self.con: DuckDBPyConnection = duckdb.connect(str(job.folder / "plan.duckdb"))
+        self.con: DuckDBPyConnection = duckdb.connect()
         self.con.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         self.con.execute(f"set temp_directory = '{job.folder / 'duckdb'}'")
         self.row = [_quote(name) for name in (*job.keys, job.source.timestamp)]
         self.hashes = [_quote(feature.hash_column) for feature in job.features]
 
     def close(self) -> None:
-        """End the session; its file goes with the run's folder."""
+        """End the session."""
         self.con.close()
 
     def find_rows(self, rebuild: bool) -> tuple[int, int]:
@@ -66,11 +66,18 @@ class Planner:
         self.con.execute(
             f"create view hashed as from read_parquet('{self.job.folder}/hashes/*.parquet')"
         )
-        self._refuse_contradictions(row, hashes)
-        self.con.execute(f"""
-            create table fresh as select * exclude (source_created) from hashed
-            qualify row_number() over (
-                partition by {row} order by source_created desc nulls last, slice, "row") = 1""")
+        repeated = self.con.execute(
+            f"select 1 from hashed group by {row} having count(*) > 1 limit 1"
+        ).fetchall()
+        if repeated:
+            self._refuse_contradictions(row, hashes)
+        # Sorting rows by key is dear, and few sources repeat a key and time at all.
+        once = f"""qualify row_number() over (
+            partition by {row} order by source_created desc nulls last, slice, "row") = 1"""
+        self.con.execute(
+            f"create table fresh as select * exclude (source_created) from hashed "
+            f"{once if repeated else ''}"
+        )
         if self.table is not None and not rebuild:
             self._drop_unchanged(row, hashes)
         counts = " + ".join(f"count({name})" for name in self.hashes)

@@ -35,7 +35,10 @@ from deepfeast.transforms.encoders.cache import loaded
 from deepfeast.transforms.errors import Reject
 from deepfeast.transforms.views import CREATED, DeepFeature
 
-WINDOW = 1024
+# Values held and encoded at a time: a killed run loses no more than this of its work.
+WINDOW = 4096
+# Photos are large, and their networks slow.
+PHOTOS = 512
 REJECT_FIELDS = ("column", "feature", "reason", "message")
 
 
@@ -77,6 +80,11 @@ class Job:
         """Return the reader of a feature's image cells."""
         return image_reader(feature.root or self.source.root, self.modalities[feature.name])
 
+    def window(self, *features: DeepFeature) -> int:
+        """Return how many rows of these features a worker holds at a time."""
+        texts = all(self.modalities[feature.name] == "text" for feature in features)
+        return WINDOW if texts else min(WINDOW, PHOTOS)
+
     def key_schema(self) -> list[pa.Field]:
         """Return the fields that say which row: keys and event time, keys as in the source."""
         from deepfeast.pipelines.sources import open_parquet
@@ -114,7 +122,7 @@ class HashSlice(beam.DoFn):
             dict.fromkeys([*job.keys, *(f.column for f in job.features), *self._times()])
         )
         batches, rejects = [], []
-        for offset, batch in read_slice(part, columns):
+        for offset, batch in read_slice(part, columns, job.window(*job.features)):
             rows, bad = self._hash(part, offset, batch)
             batches.append(rows)
             rejects.append(bad)
@@ -224,15 +232,15 @@ class EncodeSlice(beam.DoFn):
     def _windows(
         self, part: Slice, feature: DeepFeature, todo: pa.Table
     ) -> Iterator[tuple[int, pa.Table, Contents]]:
-        """Read the rows to encode again, up to `WINDOW` of them at a time."""
+        """Read the rows to encode again, a window of them at a time."""
         wanted = todo["row"].to_numpy()
         reader, modality = self.job.reader(feature), self.job.modalities[feature.name]
-        done, cells = 0, []
-        for offset, batch in read_slice(part, [feature.column]):
+        done, cells, most = 0, [], self.job.window(feature)
+        for offset, batch in read_slice(part, [feature.column], most):
             low, high = np.searchsorted(wanted, [offset, offset + len(batch)])
             if low < high:
                 cells.append(batch.column(0).take(pa.array(wanted[low:high] - offset)))
-            if cells and (high - done >= WINDOW or high == len(wanted)):
+            if cells and (high - done >= most or high == len(wanted)):
                 contents = read_contents(pa.chunked_array(cells), modality, reader)
                 window = todo.slice(done, high - done)
                 yield done, window, _still_the_same(contents, window["hash"].to_pylist())
@@ -251,22 +259,27 @@ class EncodeSlice(beam.DoFn):
         rejects: dict[int, Reject],
     ) -> None:
         """Write a window's vectors and rejects."""
-        keys = [*self.job.keys, self.job.source.timestamp]
         # The process id keeps two attempts at one element apart.
         where = f"{feature.name}-{part.number:06d}-{start:06d}"
         stem = f"{self.job.run_id}-{where}-{os.getpid()}-{len(matrix)}"
-        named = {(position, feature.name): why for position, why in rejects.items()}
-        bad = reject_table(self.job, window.select(keys), named).append_column(
-            "hash", window["hash"].take(pa.array(list(rejects), pa.int64()))
-        )
-        write_whole(bad, self.job.folder / REJECTS / f"{stem}.parquet")
-        good = np.array([row not in rejects for row in range(len(matrix))], dtype=bool)
-        hashes = window["hash"].filter(pa.array(good))
-        write_vectors(Path(self.job.spills[feature.name]), stem, hashes, matrix[good])
+        hashes = window["hash"]
+        if rejects:
+            keys = [*self.job.keys, self.job.source.timestamp]
+            named = {(position, feature.name): why for position, why in rejects.items()}
+            bad = reject_table(self.job, window.select(keys), named).append_column(
+                "hash", hashes.take(pa.array(list(rejects), pa.int64()))
+            )
+            write_whole(bad, self.job.folder / REJECTS / f"{stem}.parquet")
+            good = np.ones(len(matrix), dtype=bool)
+            good[list(rejects)] = False
+            matrix, hashes = matrix[good], hashes.filter(pa.array(good))
+        write_vectors(Path(self.job.spills[feature.name]), stem, hashes, matrix)
 
 
 def _still_the_same(contents: Contents, expected: list[bytes]) -> Contents:
     """Reject what changed or vanished since it was hashed: its hash would be a lie."""
+    if contents.hashes == expected:
+        return contents
     for position, (now, then) in enumerate(zip(contents.hashes, expected, strict=True)):
         if now != then and position not in contents.rejects:
             contents.values[position] = contents.hashes[position] = None
@@ -317,14 +330,13 @@ class WriteRows(beam.DoFn):
 
     def _gather(self, rows: pa.Table, feature: DeepFeature) -> pa.ListArray:
         """Collect vectors from the spill, one file open at a time."""
-        file = rows[f"{feature.name}_file"].combine_chunks()
-        valid = pc.is_valid(file).to_numpy(zero_copy_only=False)
-        names = np.asarray(pc.fill_null(file, "").to_pylist(), dtype=object)
+        file = rows[f"{feature.name}_file"].combine_chunks().dictionary_encode()
+        numbers = pc.fill_null(file.indices, -1).to_numpy()
         position = pc.fill_null(rows[f"{feature.name}_position"], 0).to_numpy()
         matrix = np.full((len(rows), self.dims[feature.name]), np.nan, dtype=np.float32)
-        for name in dict.fromkeys(names[valid]):
-            here = names == name
+        for number, name in enumerate(file.dictionary.to_pylist()):
+            here = np.flatnonzero(numbers == number)
             vectors = np.load(Path(name).with_suffix(".npy"), mmap_mode="r")
             matrix[here] = vectors[position[here]]
             del vectors
-        return matrix_to_vectors(matrix, valid)
+        return matrix_to_vectors(matrix, numbers >= 0)

@@ -66,6 +66,9 @@ def read_contents(column: pa.Array | pa.ChunkedArray, modality: str, reader: Any
     ['red', None, None]
     """
     cells = column.to_pylist()
+    if modality == "text" and _is_text(column.type):
+        values = [cell if cell and not cell.isspace() else None for cell in cells]
+        return Contents(values, [value and content_hash(value) for value in values], {})
     contents = Contents([None] * len(cells), [None] * len(cells), {})
     read = _text if modality == "text" else reader.read
     for position, cell in enumerate(cells):
@@ -78,6 +81,10 @@ def read_contents(column: pa.Array | pa.ChunkedArray, modality: str, reader: Any
             contents.values[position] = value
             contents.hashes[position] = content_hash(value)
     return contents
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_)
 
 
 def _read_cell(cell: Any, read: Any) -> Any:
@@ -101,11 +108,11 @@ def content_hash(value: str | bytes | tuple[Any, ...]) -> bytes:
     >>> content_hash("red") == content_hash("red"), content_hash(("red",)) == content_hash("red")
     (True, False)
     """
-    if isinstance(value, tuple):
-        value = b"list" + b"".join(content_hash(part) for part in value)
-    elif isinstance(value, str):
+    if isinstance(value, str):
         # Lone surrogates cannot be stored as UTF-8; they still are a content with a name.
         value = value.encode("utf-8", "surrogatepass")
+    elif isinstance(value, tuple):
+        value = b"list" + b"".join(content_hash(part) for part in value)
     return hashlib.blake2b(value, digest_size=HASH_BYTES).digest()
 
 
