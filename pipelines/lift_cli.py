@@ -58,7 +58,7 @@ def lift(
         typer.Option(help="The raw column that --encoders read, where several could."),
     ] = None,
     rows: Annotated[
-        Optional[int],  # noqa: UP007, UP045
+        Optional[int],  # noqa: UP045
         typer.Option(help="Draw so many labels at random, where there are many."),
     ] = None,
     task: Annotated[

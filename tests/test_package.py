@@ -26,7 +26,11 @@ def test_the_public_names_are_these():
         "OnlineFeatures",
         "deep_feature_view",
         "get_encoder",
+        "load_signature",
+        "save_signature",
+        "signature",
         "training_frame",
+        "training_matrix",
     ]
 
 
