@@ -350,6 +350,21 @@ def test_nothing_there_names_the_ways_out(monkeypatch, tmp_path):
         get_encoder("hf:no-such-org-here/none")
 
 
+def test_a_hub_id_is_found_in_the_local_cache(network, tmp_path, monkeypatch):
+    import shutil
+
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / "models--shop--words"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(network, cached / "snapshots" / ("0" * 40))
+    by_id = get_encoder("hf:shop/words?pooling=mean")
+    assert by_id.fingerprint == get_encoder(f"hf:{network}?pooling=mean").fingerprint
+    assert by_id.encode(["red hat"]).shape == (1, 32)
+
+
 def test_minilm_nowhere_names_three_ways(monkeypatch):
     from deepfeast.transforms.encoders import minilm as module
 

@@ -34,19 +34,31 @@ def _from_hub(repo: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     failures: list[str] = []
-    for local_only in (True, False):
+    # Older repositories have torch's own weights only; fetching both kinds would double the load.
+    ways = [(NEEDED, True), (NEEDED, False), ([*NEEDED, "*.bin"], False)]
+    for patterns, local_only in ways:
         try:
-            found = snapshot_download(
-                repo, revision=revision, allow_patterns=NEEDED, local_files_only=local_only
+            found = Path(
+                snapshot_download(
+                    repo, revision=revision, allow_patterns=patterns, local_files_only=local_only
+                )
             )
-            if (Path(found) / "config.json").is_file() or (Path(found) / "modules.json").is_file():
-                return Path(found)
+            if _is_network(found):
+                return found
+            failures.append("it has no config.json or no weights")
         except Exception as error:  # the hub client raises a dozen unrelated kinds
             failures.append(f"{type(error).__name__}: {error}".splitlines()[0])
     raise EncoderNotFound(
         f"no network {repo!r}: not a folder here, not in the local hub cache, and the hub did "
-        f"not give it ({'; '.join(failures) or 'no config.json in it'}). Copy its folder here and "
-        f"write hf:/path/to/folder, or run `hf download {repo}` on a machine with network."
+        f"not give it ({'; '.join(dict.fromkeys(failures))}). Copy its folder here and write "
+        f"hf:/path/to/folder, or run `hf download {repo}` on a machine with network."
+    )
+
+
+def _is_network(folder: Path) -> bool:
+    named = any((folder / name).is_file() for name in ("config.json", "modules.json"))
+    return named and any(
+        True for suffix in ("safetensors", "bin") for _ in folder.rglob(f"*.{suffix}")
     )
 
 
