@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from online_repo import END, START, make_store, redis_server, versions, write_rows
+from _online_repo import END, START, make_store, redis_server, versions, write_rows
 
 ENGINES = {
     "ours": {"type": "deepfeast.pipelines.engine.BeamEngine", "runner": "FnApiRunner"},

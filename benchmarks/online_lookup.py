@@ -24,7 +24,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from online_repo import (
+from _online_repo import (
     DIM,
     END,
     FLOATS,

@@ -113,7 +113,7 @@ def test_a_runner_that_loses_rows_is_refused(parquet_store):
 
 
 def test_a_worker_that_died_is_mended_by_running_again(parquet_store, monkeypatch):
-    from deepfeast.transforms.online_tables import SqliteTable
+    from deepfeast.transforms.online_sqlite import SqliteTable
 
     store = parquet_store(
         ("a", 1, 1, [1.0, 1.0]),

@@ -211,3 +211,15 @@ def test_times_and_values_come_back_as_written(store):
     older = OnlineRows([("a",)], [at - DAY], {"size": [b"\x20\x07"], "vec": [b""]})
     assert table.write_newer(older) == 0
     np.testing.assert_equal(to_scalars(table.read([("a",)], ["size"]).values["size"], kind), [5])
+
+
+@pytest.mark.parametrize("online_store", ["redis"], indirect=True)
+def test_a_lost_connection_is_opened_again(store):
+    write(store, ("a", 1, 10, [1.0, 1.0]))
+    store.materialize(START, START + 5 * DAY)
+    online = OnlineFeatures(store, "model")
+    now = START + DAY
+    assert online.frame([{"shop_id": "a"}], now=now)["size"].tolist() == [10]
+    address = store.config.online_store.connection_string.split(",")[0]
+    pytest.importorskip("redis").from_url(f"redis://{address}").client_kill_filter(_type="normal")
+    assert online.frame([{"shop_id": "a"}], now=now)["size"].tolist() == [10]
