@@ -299,6 +299,14 @@ def test_duplicates_across_folds_are_an_alarm_until_they_are_grouped(shop):
     assert "duplicates" not in kinds(ask(shop, groups="seller"))
 
 
+def test_short_texts_repeat_without_being_copies(shop):
+    shop.loc[1::2, VEC] = shop.loc[::2, VEC].to_numpy()
+    short = {"vec": ["oak table"] * 200}
+    long = {"vec": ["a table of oak that my grandfather made himself"] * 200}
+    assert "duplicates" not in kinds(ask(shop, texts=short))
+    assert "duplicates" in kinds(ask(shop, texts=long))
+
+
 def test_an_arm_that_is_too_good_is_an_alarm(shop):
     shop[VEC[0]] = shop["price"]
     assert "too good" in kinds(ask(shop, representations=("raw",)))
