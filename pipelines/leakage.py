@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift import Comparison
-    from deepfeast.pipelines.lift_data import Problem, Split
+    from deepfeast.pipelines.lift_comparison import Comparison
+    from deepfeast.pipelines.lift_data import Problem
+    from deepfeast.pipelines.lift_splits import Split
 
 DUPLICATES = 0.01
 FEWEST_WORDS = 8

@@ -94,6 +94,7 @@ def verdicts(seed, strength):
         representations=("pca", "probe"),
         control=False,
         alone=False,
+        repeats=1,
         seed=seed,
         n_jobs=1,
     )
