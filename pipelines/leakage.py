@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift import Comparison
-    from deepfeast.pipelines.lift_data import Problem, Split
+    from deepfeast.pipelines.lift_comparison import Comparison
+    from deepfeast.pipelines.lift_data import Problem
+    from deepfeast.pipelines.lift_splits import Split
 
 DUPLICATES = 0.01
+FEWEST_WORDS = 8
 TOO_GOOD = 0.99
 CHANCE = 0.001
 BOUNDED = {"r2", "roc_auc", "accuracy", "balanced_accuracy", "average_precision", "f1_macro"}
@@ -54,8 +56,9 @@ def find_alarms(comparison: Comparison) -> list[Alarm]:
 def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
     """Find rows whose very content is in a training set and in its test set.
 
-    A vector stands for its content: equal contents are encoded once. Short texts repeat by
-    themselves, so only a share above 1 % of the rows is an alarm.
+    A vector stands for its content: equal contents are encoded once. Short texts ("oak table")
+    repeat without being copies, so they do not count, and only a share above 1 % of the rows is
+    an alarm.
     """
     advice = "Name the column of what belongs together with --groups."
     if problem.groups is not None:
@@ -63,9 +66,12 @@ def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
     alarms = []
     for feature, columns in problem.deep.items():
         codes = content_codes(problem.frame[columns])
+        if feature in problem.texts:
+            words = problem.texts[feature].fillna("").astype(str).str.split().str.len()
+            codes[(words < FEWEST_WORDS).to_numpy()] = -1
         both = np.zeros(len(codes), dtype=bool)
         for train, test in splits:
-            both[test] |= np.isin(codes[test], codes[train][codes[train] >= 0])
+            both[test] |= np.isin(codes[test], np.setdiff1d(codes[train], [-1]))
         if both.mean() > DUPLICATES:
             alarms.append(
                 Alarm(

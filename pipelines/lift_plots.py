@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift import Comparison, Outcome
+    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
     from deepfeast.pipelines.lift_data import Problem
     from deepfeast.pipelines.lift_insights import CurvePoint, Importance
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.pipelines.lift_words import findings, headline
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift import Comparison, Outcome
+    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
     from deepfeast.pipelines.lift_result import LiftResult
 
 COLOURS = {"helps": "green", "hurts": "red", "no evidence": "yellow"}

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.leakage import Alarm, find_alarms
-from deepfeast.pipelines.lift import Comparison, Progress, run_arms
 from deepfeast.pipelines.lift_arms import plan_arms
-from deepfeast.pipelines.lift_data import Problem, make_splits
+from deepfeast.pipelines.lift_bench import Progress, run_arms
+from deepfeast.pipelines.lift_comparison import Comparison
+from deepfeast.pipelines.lift_data import Problem
+from deepfeast.pipelines.lift_directions import Direction, directions
 from deepfeast.pipelines.lift_insights import (
     FRACTIONS,
     CurvePoint,
-    Direction,
     Importance,
-    directions,
     importances,
     insight_arm,
     learning_curve,
 )
 from deepfeast.pipelines.lift_models import default_models
+from deepfeast.pipelines.lift_splits import make_splits
 from deepfeast.pipelines.lift_words import findings, headline
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift import Progress
+from deepfeast.pipelines.lift_bench import Progress
 from deepfeast.pipelines.lift_data import read_problem
 from deepfeast.pipelines.lift_models import load_model, load_pickle
 from deepfeast.pipelines.lift_result import LiftResult, measure_lift

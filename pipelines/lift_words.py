@@ -9,7 +9,7 @@ from deepfeast.pipelines.lift_arms import MAIN_FORMS
 from deepfeast.pipelines.lift_stats import corrected_lift
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift import Comparison, Outcome
+    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
 
 ALL = "all deep features together"
 FORMS = {

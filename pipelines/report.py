@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines import lift_plots as plots
 from deepfeast.pipelines.lift_arms import HOW
-from deepfeast.pipelines.lift_insights import flat_map, insight_arm
+from deepfeast.pipelines.lift_directions import flat_map
+from deepfeast.pipelines.lift_insights import insight_arm
 from deepfeast.pipelines.lift_words import ALL, findings, headline, signed
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift import Comparison, Outcome
-    from deepfeast.pipelines.lift_insights import Direction
+    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift_directions import Direction
     from deepfeast.pipelines.lift_result import LiftResult
 
 TEMPLATES = Path(__file__).parent / "templates"

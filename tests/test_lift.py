@@ -11,9 +11,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from deepfeast.pipelines.leakage import find_alarms
 from deepfeast.pipelines.lift import compare
 from deepfeast.pipelines.lift_arms import Arm, Blocks, plan_arms
-from deepfeast.pipelines.lift_data import forward_splits, make_splits, read_problem
+from deepfeast.pipelines.lift_comparison import LINEAR
+from deepfeast.pipelines.lift_data import read_problem
 from deepfeast.pipelines.lift_models import load_model, load_pickle
 from deepfeast.pipelines.lift_result import measure_lift
+from deepfeast.pipelines.lift_splits import forward_splits, make_splits
 from deepfeast.pipelines.lift_words import findings, headline
 from deepfeast.transforms.errors import ColumnNotFound, LiftError
 
@@ -55,7 +57,7 @@ def test_shuffled_vectors_show_nothing(shop):
 
 
 def test_the_embedding_alone_is_scored_by_a_linear_model(shop):
-    alone = ask(shop).outcome("linear", "vec alone (probe)")
+    alone = ask(shop).outcome(LINEAR, "vec alone (probe)")
     assert 0.5 < alone.score < 0.9
     assert alone.lift is None
 
@@ -297,6 +299,14 @@ def test_duplicates_across_folds_are_an_alarm_until_they_are_grouped(shop):
     shop.loc[1::2, VEC] = shop.loc[::2, VEC].to_numpy()
     assert "duplicates" in kinds(ask(shop))
     assert "duplicates" not in kinds(ask(shop, groups="seller"))
+
+
+def test_short_texts_repeat_without_being_copies(shop):
+    shop.loc[1::2, VEC] = shop.loc[::2, VEC].to_numpy()
+    short = {"vec": ["oak table"] * 200}
+    long = {"vec": ["a table of oak that my grandfather made himself"] * 200}
+    assert "duplicates" not in kinds(ask(shop, texts=short))
+    assert "duplicates" in kinds(ask(shop, texts=long))
 
 
 def test_an_arm_that_is_too_good_is_an_alarm(shop):

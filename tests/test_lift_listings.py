@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from deepfeast.pipelines.lift import compare
+from deepfeast.pipelines.lift_comparison import LINEAR
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.encoders import get_encoder
 
@@ -85,4 +86,4 @@ def test_the_photo_does_not_help_the_price_and_helps_the_category(pictured):
     for model in category.models:
         assert category.outcome(model, "+ photo_vec (probe)").verdict == "helps"
     # 0.79 on all rows by the reference, 0.26 for the largest class.
-    assert category.outcome("linear", "photo_vec alone (probe)").score > 0.7
+    assert category.outcome(LINEAR, "photo_vec alone (probe)").score > 0.7

@@ -84,7 +84,7 @@ def market(seed, strength, rows=150, dim=8):
     return frame, columns
 
 
-def verdicts(seed, strength):
+def verdicts(seed, strength, repeats):
     frame, columns = market(seed, strength)
     comparison = compare(
         frame,
@@ -94,6 +94,7 @@ def verdicts(seed, strength):
         representations=("pca", "probe"),
         control=False,
         alone=False,
+        repeats=repeats,
         seed=seed,
         n_jobs=1,
     )
@@ -101,10 +102,12 @@ def verdicts(seed, strength):
 
 
 def test_noise_gets_no_evidence():
-    clean = sum(set(verdicts(seed, strength=0.0)) == {"no evidence"} for seed in range(100))
+    clean = sum(
+        set(verdicts(seed, strength=0.0, repeats=1)) == {"no evidence"} for seed in range(100)
+    )
     assert clean >= 95
 
 
 def test_a_known_lift_is_found():
-    found = sum("helps" in verdicts(seed, strength=1.0) for seed in range(20))
+    found = sum("helps" in verdicts(seed, strength=1.0, repeats=2) for seed in range(20))
     assert found >= 19
