@@ -183,8 +183,9 @@ def _network(network, resize: int, crop: int, mean: float, std: float) -> Featur
 
     def features(pictures: list[Image.Image]) -> np.ndarray:
         made = []
-        for start in range(0, len(pictures), 32):
-            pixels = np.stack([_square(p, resize, crop) for p in pictures[start : start + 32]])
+        # Small batches stay in the processor's cache.
+        for start in range(0, len(pictures), 8):
+            pixels = np.stack([_square(p, resize, crop) for p in pictures[start : start + 8]])
             scaled = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
             with torch.inference_mode():
                 made.append(network(scaled).numpy())

@@ -98,11 +98,11 @@ def network(*, batch_norm: bool = False) -> nn.Module:
     given, early = 3, 0
     for channels, blocks, expansion in _STAGES:
         layers += [*conv(given, channels, 3, stride=2), nn.ReLU()]
-        reads = [channels == _EARLY and number == blocks - 1 for number in range(blocks)]
-        layers += [Residual(channels, expansion, read) for read in reads]
+        for left in reversed(range(blocks)):
+            read = channels == _EARLY and left == 0
+            layers.append(Residual(channels, expansion, read))
+            early = len(layers) - 1 if read else early
         given = channels
-        if any(reads):
-            early = len(layers) - 1
     trunk = nn.Sequential(*layers, *conv(given, _LATE, 1), nn.LeakyReLU(_LEAK))
     return Pooled(trunk)
 
