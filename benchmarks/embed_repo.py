@@ -25,40 +25,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("apache-beam", "deltalake", "duckdb", "numpy", "pyarrow", "sentence-transformers")
 TIME = datetime(2024, 1, 1, tzinfo=timezone.utc)
-WORDS = [
-    "quiet",
-    "bright",
-    "flat",
-    "near",
-    "the",
-    "river",
-    "two",
-    "rooms",
-    "garden",
-    "kitchen",
-    "station",
-    "view",
-    "house",
-    "with",
-    "a",
-    "small",
-    "terrace",
-    "over",
-    "old",
-    "town",
-    "sunny",
-    "loft",
-    "for",
-    "families",
-    "close",
-    "to",
-    "market",
-    "beach",
-    "wide",
-    "bed",
-    "desk",
-    "wifi",
-]
+WORDS = """
+quiet bright flat near the river two rooms garden kitchen station view house with a small terrace
+over old town sunny loft for families close to market beach wide bed desk wifi
+""".split()  # noqa: SIM905
 
 
 def texts(rows: int, length: int) -> list[str]:
