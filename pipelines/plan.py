@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 PART_ROWS = 16_384
-MEMORY_LIMIT = "1GB"
+# DuckDB spills what does not fit: a run of a million rows takes as little as one of ten thousand.
+MEMORY_LIMIT = "256MB"
 
 
 class Planner:
@@ -147,6 +148,7 @@ class Planner:
             self._drop_spilled(number, spill)
             for feature in features:
                 todo |= self._write_todo(number, feature.name)
+            self.con.execute(f"drop table contents_{number}")
         return todo
 
     def _by_spill(self) -> dict[str, list[Any]]:
@@ -193,14 +195,15 @@ class Planner:
     def locate(self) -> list[str]:
         """Write the new rows out in parts, each saying where its vectors lie; return the files."""
         columns, joins = ["fresh.*"], []
+        self.files: list[str] = []
         for number, (spill, features) in enumerate(self._by_spill().items()):
             self.con.execute(f"""
                 create table vectors_{number} as {self._index(spill)}""")
             for feature in features:
                 name = _quote(f"v_{feature.name}")
                 columns += [
-                    f"{name}.filename as {_quote(feature.name + '_file')}",
-                    f"{name}.position as {_quote(feature.name + '_position')}",
+                    f"({name}.place >> 32)::int as {_quote(feature.name + '_file')}",
+                    f"({name}.place & 4294967295)::int as {_quote(feature.name + '_position')}",
                 ]
                 joins.append(
                     f"left join vectors_{number} as {name} "
@@ -213,11 +216,16 @@ class Planner:
         return self._write_parts(result.to_arrow_reader(PART_ROWS))
 
     def _index(self, spill: str) -> str:
-        if not any(Path(spill).glob("*.parquet")):
-            return "select null::blob as hash, '' as filename, 0 as position where false"
+        """Select where each vector lies: the number of a file, and the position within, as one."""
+        files = sorted(map(str, Path(spill).glob("*.parquet")))
+        if not files:
+            return "select null::blob as hash, 0::bigint as place where false"
+        first = len(self.files)
+        self.files += files
+        # Numbers, since a path for each of millions of hashes would fill the memory.
         return f"""
-            select hash, min(filename) as filename, arg_min(position, filename) as position
-            from read_parquet('{spill}/*.parquet', filename = true) group by hash"""
+            select hash, min(((file_index + {first})::bigint << 32) + position) as place
+            from read_parquet({files}) group by hash"""
 
     def _write_parts(self, batches: pa.RecordBatchReader) -> list[str]:
         import pyarrow.parquet as pq
@@ -225,6 +233,12 @@ class Planner:
         paths: list[str] = []
         for rows in _regroup(batches, PART_ROWS):
             path = self.job.folder / "rows" / f"{len(paths):06d}.parquet"
+            for feature in self.job.features:
+                name = f"{feature.name}_file"
+                place = rows.schema.get_field_index(name)
+                numbers = rows[name].combine_chunks()
+                named = pa.DictionaryArray.from_arrays(numbers, pa.array(self.files, pa.string()))
+                rows = rows.set_column(place, name, named)
             pq.write_table(rows, path)
             paths.append(str(path))
         return paths

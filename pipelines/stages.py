@@ -336,6 +336,8 @@ class WriteRows(beam.DoFn):
         matrix = np.full((len(rows), self.dims[feature.name]), np.nan, dtype=np.float32)
         for number, name in enumerate(file.dictionary.to_pylist()):
             here = np.flatnonzero(numbers == number)
+            if not len(here):
+                continue
             vectors = np.load(Path(name).with_suffix(".npy"), mmap_mode="r")
             matrix[here] = vectors[position[here]]
             del vectors

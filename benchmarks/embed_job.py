@@ -1,0 +1,153 @@
+"""What does the embed job cost beyond the encoder itself, and beside what people use today?
+
+The bare encoder, the job, Beam's MLTransform (with its defaults and tuned) and a script of
+pandas and sentence-transformers embed the same texts, turn by turn in one process, from Parquet
+to a table on disk (the bare encoder: from a list to an array). Then the job with an encoder
+that costs almost nothing, to see the job alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from embed_repo import embed, forget, make_store, report, texts, timed, vectors, write_raw
+
+FAKE = "python:deepfeast.transforms.testing:TextSums?dim=384"
+GOALS = {"encoder_share": 0.9}
+FAKE_GOAL = 40_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="20,000 rows instead of 2,000")
+    parser.add_argument("--rows", type=int, help="how many")
+    parser.add_argument("--fake-rows", type=int, default=100_000, help="for the fake encoder")
+    parser.add_argument("--words", type=int, default=40, help="mean length of a text")
+    arguments = parser.parse_args()
+    rows = arguments.rows or (20_000 if arguments.full else 2_000)
+    with tempfile.TemporaryDirectory() as folder:
+        times, cosine = against_peers(Path(folder) / "real", texts(rows, arguments.words))
+        fake = fake_rate(Path(folder) / "fake", texts(arguments.fake_rows, 15))
+    ours = times["deepfeast"]
+    ratios = {
+        "encoder_share": times["encoder"] / ours,
+        "mltransform": times["mltransform"] / ours,
+        "mltransform_tuned": times["mltransform_tuned"] / ours,
+        "script": times["script"] / ours,
+    }
+    figures = {
+        "rows": rows,
+        "fake_rows": arguments.fake_rows,
+        "fake_rows_per_s": fake,
+        "cosine": cosine,
+        **{f"{name}_rows_per_s": rows / seconds for name, seconds in times.items()},
+        "goals_met": [name for name, goal in GOALS.items() if ratios[name] >= goal]
+        + (["fake_rows_per_s"] if fake >= FAKE_GOAL else []),
+    }
+    return report("embed_job", ratios, figures, agree=cosine >= 0.999)
+
+
+def against_peers(folder: Path, values: list[str], rounds: int = 2) -> tuple[dict, float]:
+    """Time everybody on the same texts; return medians, and the smallest cosine to the script."""
+    from sentence_transformers import SentenceTransformer
+
+    from deepfeast.transforms.encoders import get_encoder
+
+    encoder = get_encoder("minilm")
+    store = make_store(folder, "minilm")
+    warm_up(folder, store, encoder)
+    write_raw(folder, values)
+    raw, model = folder / "raw" / "000000000.parquet", str(encoder.folder)
+    sentences = SentenceTransformer(model, device="cpu")
+
+    def job() -> None:
+        forget(folder)
+        embed(store)
+
+    contenders = {
+        "encoder": lambda: encoder.encode(values),
+        "deepfeast": job,
+        "script": lambda: script(raw, sentences, folder / "script.parquet"),
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            times[name].append(timed(run))
+    # Once each, they take longest; on no more rows than they need for a rate.
+    few = values[:2_000]
+    write_raw(folder / "few", few)
+    few_raw = folder / "few" / "raw" / "000000000.parquet"
+    for name, sizes in (("mltransform", {}), ("mltransform_tuned", TUNED)):
+        taken = timed(lambda sizes=sizes: mltransform(few_raw, model, folder / "peer", **sizes))
+        times[name] = [taken * len(values) / len(few)]
+    agreement = smallest_cosine(vectors(folder), read_script(folder / "script.parquet"))
+    return {name: statistics.median(taken) for name, taken in times.items()}, agreement
+
+
+TUNED = {"min_batch_size": 256, "max_batch_size": 256}
+
+
+def warm_up(folder: Path, store, encoder) -> None:
+    """Load the network and the libraries, as a worker has them after its first batch."""
+    write_raw(folder, ["a first text"])
+    embed(store)
+    encoder.encode(["a first text"])
+
+
+def script(raw: Path, sentences, out: Path) -> None:
+    """Embed with pandas and sentence-transformers, as a notebook would."""
+    import pandas as pd
+
+    frame = pd.read_parquet(raw)
+    frame["vec"] = list(sentences.encode(frame["text"].tolist()))
+    frame.to_parquet(out)
+
+
+def mltransform(raw: Path, model: str, out: Path, **batches: int) -> None:
+    """Embed with Beam's MLTransform, from Parquet to Parquet."""
+    import apache_beam as beam
+    import pyarrow as pa
+    from apache_beam.ml.transforms.base import MLTransform
+    from apache_beam.ml.transforms.embeddings.huggingface import SentenceTransformerEmbeddings
+
+    schema = pa.schema([("id", pa.string()), ("text", pa.list_(pa.float32()))])
+    embedding = SentenceTransformerEmbeddings(model_name=model, columns=["text"], **batches)
+    with tempfile.TemporaryDirectory() as artifacts, beam.Pipeline(runner="FnApiRunner") as run:
+        _ = (
+            run
+            | beam.io.ReadFromParquet(str(raw), columns=["id", "text"])
+            | MLTransform(write_artifact_location=artifacts).with_transform(embedding)
+            | beam.Map(lambda row: row if isinstance(row, dict) else row._asdict())
+            | beam.io.WriteToParquet(str(out), schema)
+        )
+
+
+def read_script(path: Path) -> np.ndarray:
+    import pandas as pd
+
+    return np.stack(pd.read_parquet(path)["vec"].to_numpy())
+
+
+def smallest_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(axis=1) / norms).min())
+
+
+def fake_rate(folder: Path, values: list[str], rounds: int = 3) -> float:
+    """Return the rows a second of the job alone."""
+    store = make_store(folder, FAKE)
+    write_raw(folder, values)
+    seconds = []
+    for _ in range(rounds):
+        forget(folder)
+        seconds.append(timed(lambda: embed(store)))
+    return len(values) / statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
