@@ -281,3 +281,28 @@ def test_a_second_run_says_who_holds_the_view(shirts):
         shirts.embed()
     shirts.embed()
     assert shirts.vectors() == {"a": [3, 0]}
+
+
+def test_a_missing_photo_folder_commits_nothing_and_names_a_photo(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"photo_vec": "photo"})
+    shirts.declare("image-untrained")
+    shirts.write([{"id": "a", "photo": "photos/a.jpg"}, {"id": "b", "photo": "photos/b.jpg"}])
+    with pytest.raises(TooManyRejects, match=r"2 of 2 .* image_missing: id=a, .*photos/a\.jpg"):
+        shirts.embed()
+    assert not DeltaTable.is_deltatable(str(shirts.table))
+    assert not shirts.table.exists()
+
+
+def test_photos_are_read_beside_the_source_and_named_by_their_content(Shirts, tmp_path):
+    from PIL import Image
+
+    shirts = Shirts(tmp_path, {"photo_vec": "photo"})
+    shirts.declare("image-untrained")
+    (tmp_path / "photos").mkdir()
+    for name, colour in (("a", "red"), ("b", "blue"), ("copy", "red")):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{name}.png")
+    shirts.write([{"id": name, "photo": f"photos/{name}.png"} for name in ("a", "b", "copy")])
+    run = shirts.embed()
+    vectors = shirts.vectors("photo_vec")
+    assert (run.encoded, run.reused) == (2, 1)
+    assert vectors["a"] == vectors["copy"] != vectors["b"]
