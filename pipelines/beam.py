@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 DEFAULT_RUNNER = "FnApiRunner"
+# The last is what numpy says of it.
+DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
 
 
 def pipeline_options(options: Sequence[str]) -> PipelineOptions:
@@ -119,8 +121,13 @@ def _watched(
         thread.join()
 
 
-def original_error(error: Exception) -> Exception:
-    """Return the error a worker raised: runners hand back only its text."""
+def original_error(error: BaseException) -> BaseException:
+    """Return the error a worker raised: runners hand back only its text.
+
+    A full disk is told as one, whoever met it.
+    """
+    if isinstance(error, errors.DeepfeastError):
+        return error
     text = str(error)
     found = re.findall(
         r"deepfeast\.transforms\.errors\.(\w+): (.*?)(?: \[while running|\n|$)", text
@@ -128,9 +135,9 @@ def original_error(error: Exception) -> Exception:
     if found:
         kind, message = found[-1]
         return getattr(errors, kind, errors.DeepfeastError)(message)
-    if "No space left on device" in text or "Disk quota exceeded" in text:
+    if DISK_FULL.search(text):
         return errors.TableError(
-            "the disk is full: a worker could not write. The published table is untouched; free "
+            "the disk is full. The published table is untouched; free "
             "some space and run again, what was already encoded is reused."
         )
     return error

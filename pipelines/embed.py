@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfeast.pipelines.publish import EmbeddingTable
+from deepfeast.pipelines.source_schema import check_contents, check_keys
 from deepfeast.pipelines.sources import (
     EVENT_TIME,
     Source,
@@ -145,6 +146,8 @@ def embed(
     RunInProgress
         If another run holds the view.
     """
+    from deepfeast.pipelines.beam import original_error
+
     feature_view, spec = find_deep_view(store, view)
     table = embedding_table(store, feature_view)
     run = Run(view, f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}")
@@ -157,10 +160,13 @@ def embed(
             embedding.run_job(
                 since, until, fit_until, allowed_rejects, options, threads, progress or _silent
             )
-    except BaseException:
+    except BaseException as error:
         if fresh and table.open() is None:
             _forget(table)
-        raise
+        told = original_error(error)
+        if told is error:
+            raise
+        raise told from error
     run.seconds = time.monotonic() - started
     return run
 
@@ -349,8 +355,9 @@ class _Embedding:
         types = {key.name: _arrow_type(key) for key in self.view.entity_columns}
         types |= {feature.column: pa.string() for feature in self.spec.features}
         source = open_source(self.store, self.spec.source, types, self.folder / "source")
+        check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
         self.settle_encoders(source, _micros(fit_until or until))
-        return Job(
+        job = Job(
             run_id=self.run.run_id,
             folder=self.folder,
             source=source,
@@ -366,6 +373,10 @@ class _Embedding:
             since=_micros(since),
             until=_micros(until),
         )
+        if self.delta:
+            held = self.table.dataset(self.delta).schema
+            check_keys(job.key_schema(), held, source.name, self.table.uri, self.run.view)
+        return job
 
     def _make_folders(self, job: Job) -> None:
         for name in ("hashes", "rejects", "todo", "rows", "parts"):

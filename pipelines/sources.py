@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deepfeast.pipelines.source_schema import check_file
 from deepfeast.transforms.errors import (
     ColumnNotFound,
     SourceEmpty,
@@ -91,6 +92,11 @@ class Source:
     def rows(self) -> int:
         """Number of rows."""
         return sum(part.rows for part in self.slices)
+
+    def schema(self) -> pa.Schema:
+        """Return the columns of its first file, which are those of all."""
+        with open_parquet(self.slices[0].path) as file:
+            return file.schema_arrow
 
 
 def open_source(
@@ -202,12 +208,11 @@ def _cut(files: Sequence[str], name: str, wanted: Sequence[str]) -> list[Slice]:
     is cut into at most 8 slices.
     """
     slices: list[Slice] = []
+    first: pa.Schema | None = None
     for path in files:
         with open_parquet(path) as file:
-            present = file.schema_arrow.names
-            for column in wanted:
-                if column not in present:
-                    raise ColumnNotFound.of(column, f"source {name!r} ({path})", present)
+            check_file(file.schema_arrow, path, name, wanted, first)
+            first = first or file.schema_arrow
             fs, inner = filesystem(path)
             size = fs.size(inner)
             for group in range(file.num_row_groups):

@@ -87,10 +87,8 @@ class Job:
 
     def key_schema(self) -> list[pa.Field]:
         """Return the fields that say which row: keys and event time, keys as in the source."""
-        from deepfeast.pipelines.sources import open_parquet
-
-        with open_parquet(self.source.slices[0].path) as file:
-            fields = [file.schema_arrow.field(key) for key in self.keys]
+        schema = self.source.schema()
+        fields = [schema.field(key) for key in self.keys]
         return [*fields, pa.field(self.source.timestamp, EVENT_TIME)]
 
 

@@ -130,3 +130,40 @@ def test_a_record_batch_crosses_a_shuffle_without_the_rows_it_does_not_have():
     encoded = RecordBatchCoder().encode(slice_)
     assert len(encoded) < 10_000
     assert RecordBatchCoder().decode(encoded).equals(slice_)
+
+
+def test_counters_stand_in_the_projects_own_namespace():
+    import apache_beam as beam
+    from apache_beam.metrics import MetricsFilter
+
+    from deepfeast.transforms import DeepFeature, EmbedColumns
+
+    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+    batch = pa.record_batch({"title": ["red shirt", None, "poison", "hat"]})
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    _ = (
+        pipeline
+        | beam.Create([batch])
+        | EmbedColumns([DeepFeature("vec", column="title", encoder=words)])
+    )
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = result.metrics().query(MetricsFilter().with_namespace("deepfeast"))["counters"]
+    assert {c.key.metric.name: c.committed for c in found} == {"vec_values": 2, "vec_rejects": 1}
+
+
+@pytest.mark.timeout(180)
+def test_one_worker_and_two_give_the_same_vectors_bit_for_bit(Shirts, tmp_path, monkeypatch):
+    from deepfeast.pipelines import sources
+
+    monkeypatch.setattr(sources, "SLICE_ROWS", 20)
+    rows = [{"id": str(n), "title": f"a {'very ' * (n % 7)}red shirt {n}"} for n in range(60)]
+    two = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    found = []
+    for name, options in (("one", []), ("two", two)):
+        shirts = Shirts(tmp_path / name)
+        shirts.declare("minilm")
+        shirts.write(rows)
+        shirts.embed(options=options)
+        found.append(shirts.vectors())
+    assert found[0] == found[1]
