@@ -22,13 +22,13 @@ demo: $(STAMP)  ## generate a marketplace, embed it, and see whether the deep fe
 	$(BIN)/deepfeast demo
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(STAMP)  ## format and lint checks, types, documentation examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_documentation.py
+	$(BIN)/python -m pytest -q -n auto tests/test_documentation.py
 
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
