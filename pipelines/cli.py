@@ -183,14 +183,23 @@ def runs(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rejects(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
-    """Show the values that could not be encoded, and why.
+def rejects(
+    view: View,
+    repo: Repo = Path(),
+    history: Annotated[
+        bool, typer.Option("--all", help="Also those that were mended since.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the values that could not be encoded and still are not mended, and why.
 
-    Example: deepfeast rejects listing_deep --repo feature_repo
+    Example: deepfeast rejects listing_deep --all --repo feature_repo
     """
+    from deepfeast.pipelines.rejects import standing_rejects
+
     table = _table(repo, view)
     table.must_exist()
-    found = table.read_rejects()
+    found = table.read_rejects() if history else standing_rejects(table)
     rows = [] if found is None else found.drop(["hash", "created_timestamp"]).to_pylist()
     if not rows and not as_json:
         print(f"{view}: no rejects")

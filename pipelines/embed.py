@@ -12,49 +12,39 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deepfeast.pipelines.fitting import RunEncoders
 from deepfeast.pipelines.publish import EmbeddingTable
+from deepfeast.pipelines.rejects import by_reason, gather_rejects, judge
 from deepfeast.pipelines.source_schema import check_contents, check_keys
 from deepfeast.pipelines.sources import (
     EVENT_TIME,
-    Source,
-    event_times,
     open_source,
-    read_slice,
 )
 from deepfeast.transforms.arrow import VECTOR_TYPE
-from deepfeast.transforms.contents import HASH_TYPE, image_reader, read_contents
-from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.errors import (
     DeepfeastError,
-    EncoderError,
-    FingerprintMismatch,
-    TooManyRejects,
 )
 from deepfeast.transforms.file_sources import source_uri
-from deepfeast.transforms.fitted import state_path
-from deepfeast.transforms.views import CREATED, DeepFeature, DeepViewSpec, find_deep_view
+from deepfeast.transforms.views import CREATED, DeepViewSpec, find_deep_view
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from feast import FeatureStore, FeatureView
 
     from deepfeast.pipelines.stages import Job
-    from deepfeast.transforms.encoders import Encoder
 
 LIBRARIES = ("apache-beam", "deltalake", "feast", "numpy", "pyarrow", "torch")
-# More contents make a PCA or a vocabulary hardly better, and take the memory of the driver.
-FIT_ROWS = 20_000
 Progress = Callable[[str, int, int], None]
 
 
@@ -203,77 +193,11 @@ class _Embedding:
     ):
         self.store, self.view, self.spec, self.table = store, view, spec, table
         self.delta, self.run, self.rebuild = delta, run, rebuild
-        self.fits: dict[str, dict[str, Any]] = {}
-        self.encoders: dict[str, Encoder] = {f.name: build_encoder(f) for f in spec.features}
-        self.fingerprints: dict[str, str] = {}
-        self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
         self.folder = table.scratch / "runs" / run.run_id
         self.commits = table.commits(delta) if delta else []
         self.current = self.commits[0].meta if self.commits else None
-
-    def settle_encoders(self, source: Source, until: int | None) -> None:
-        """Fit or restore what is fitted, so that each encoder has its fingerprint."""
-        for feature in self.spec.features:
-            encoder = self.encoders[feature.name]
-            if encoder.has_state and not self._restore(feature, encoder):
-                self._fit(feature, encoder, source, until)
-            self.fingerprints[feature.name] = encoder.fingerprint
-        self._check_fingerprints()
-
-    def _restore(self, feature: DeepFeature, encoder: Encoder) -> bool:
-        """Load what an earlier run fitted, unless it is to be rebuilt."""
-        held = (self.current or {}).get("fingerprints", {}).get(feature.name, "")
-        path = state_path(self.table.uri, held)
-        if self.rebuild or not path.is_file():
-            return False
-        try:
-            encoder.load_state(path)
-        except EncoderError as error:
-            raise self._mismatch(feature.name, str(error)) from error
-        self.states[feature.name] = str(path)
-        return True
-
-    def _fit(
-        self, feature: DeepFeature, encoder: Encoder, source: Source, until: int | None
-    ) -> None:
-        """Fit on the first contents of the source that are old enough."""
-        values = list(islice(_old_contents(source, feature, encoder, until), FIT_ROWS))
-        if not values:
-            raise EncoderError(
-                f"nothing to fit {feature.encoder!r} of {feature.name!r} on: column "
-                f"{feature.column!r} of source {source.name!r} is empty up to then."
-            )
-        encoder.fit(values)
-        path = self.folder / "fitted" / f"{encoder.fingerprint}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        encoder.save_state(path)
-        self.states[feature.name] = str(path)
-        self.fits[feature.name] = {"rows": len(values), "until": until}
-
-    def _keep_fits(self) -> None:
-        """Freeze beside the table what this run fitted, before the commit that needs it."""
-        for path in (self.folder / "fitted").glob("*.safetensors"):
-            kept = state_path(self.table.uri, path.stem)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, kept)
-
-    def _check_fingerprints(self) -> None:
-        """Refuse to mix vectors of different encoders in one version of the table."""
-        if self.current is None or self.rebuild:
-            return
-        held = self.current["fingerprints"]
-        for name, fingerprint in self.fingerprints.items():
-            if held.get(name) != fingerprint:
-                what = f"was encoded as {held[name][:12]}…" if name in held else "is new to it"
-                raise self._mismatch(name, f"it {what}, declared is {fingerprint[:12]}…")
-
-    def _mismatch(self, feature: str, why: str) -> FingerprintMismatch:
-        view = self.table.view
-        return FingerprintMismatch(
-            f"the table of view {view!r} cannot take feature {feature!r} as declared: {why}. "
-            f"Either give the view a new name, or write a new version beside the old: "
-            f"deepfeast embed {view} --rebuild"
-        )
+        self.held: dict[str, str] = (self.current or {}).get("fingerprints", {})
+        self.encoders = RunEncoders(spec.features, table, self.held, self.folder, rebuild)
 
     def run_job(
         self,
@@ -293,7 +217,7 @@ class _Embedding:
         job = self._job(since, until, fit_until, threads or local_threads(options))
         run, slices = self.run, job.source.slices
         self._make_folders(job)
-        dims = {name: encoder.dim for name, encoder in self.encoders.items()}
+        dims = {name: encoder.dim for name, encoder in self.encoders.encoders.items()}
         try:
             run.source_rows = job.source.rows
             stage = functools.partial(run_stage, options=options, progress=progress)
@@ -320,7 +244,8 @@ class _Embedding:
             run.reused = values - run.encoded
             spilled = _counter(self.table.scratch / "spill", f"*/{run.run_id}-*.parquet")
             stage("Encode", elements, EncodeSlice(job), done=spilled, total=run.encoded)
-            self._judge_rejects(job, values, allowed_rejects)
+            rejects = gather_rejects(planner)
+            self._judge(job, rejects, values, allowed_rejects)
             parts = planner.locate()
             planner.close()
             created = time.time_ns() // 1000
@@ -334,7 +259,7 @@ class _Embedding:
                 done=_counter(self.folder / "parts", "*.json"),
                 total=run.rows,
             )
-            self._publish(job, created)
+            self._publish(job, rejects, created)
         except BaseException:
             shutil.rmtree(self.table.path / run.run_id, ignore_errors=True)
             raise
@@ -356,19 +281,19 @@ class _Embedding:
         types |= {feature.column: pa.string() for feature in self.spec.features}
         source = open_source(self.store, self.spec.source, types, self.folder / "source")
         check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
-        self.settle_encoders(source, _micros(fit_until or until))
+        self.encoders.settle(source, _micros(fit_until or until))
         job = Job(
             run_id=self.run.run_id,
             folder=self.folder,
             source=source,
             keys=tuple(key.name for key in self.view.entity_columns),
             features=self.spec.features,
-            modalities={name: encoder.modality for name, encoder in self.encoders.items()},
+            modalities={name: encoder.modality for name, encoder in self.encoders.encoders.items()},
             spills={
                 name: str(self.table.scratch / "spill" / fingerprint[:16])
-                for name, fingerprint in self.fingerprints.items()
+                for name, fingerprint in self.encoders.fingerprints.items()
             },
-            states=self.states,
+            states=self.encoders.states,
             threads=threads,
             since=_micros(since),
             until=_micros(until),
@@ -386,44 +311,20 @@ class _Embedding:
 
     def _known(self, job: Job) -> dict[str, str]:
         """Return by feature of the table the spill folder of the fingerprint its vectors have."""
-        held = (self.current or {}).get("fingerprints", {})
-        folders = {self.fingerprints[name]: folder for name, folder in job.spills.items()}
-        return {name: folders[one] for name, one in held.items() if one in folders}
+        declared = self.encoders.fingerprints
+        folders = {declared[name]: folder for name, folder in job.spills.items()}
+        return {name: folders[one] for name, one in self.held.items() if one in folders}
 
-    def _judge_rejects(self, job: Job, values: int, allowed: float) -> None:
-        rejects = self._read_rejects(job)
+    def _judge(self, job: Job, rejects: pa.Table, values: int, allowed: float) -> None:
+        """Count the rejects, and stop where there are too many."""
         run = self.run
         run.rejected = len(rejects)
-        run.encoded -= sum(1 for _ in rejects.column("hash") if _.is_valid) if len(rejects) else 0
-        reasons = rejects["reason"].to_pylist()
-        for reason in sorted(set(reasons)):
-            rows = [row for row in rejects.to_pylist() if row["reason"] == reason]
-            run.reasons[reason] = {
-                "count": len(rows),
-                "examples": [_example(row, job) for row in rows[:3]],
-            }
-        share = run.rejected / max(
-            1, values + sum(1 for row in rejects["hash"] if not row.is_valid)
-        )
-        if share > allowed:
-            worst = max(run.reasons, key=lambda reason: run.reasons[reason]["count"])
-            raise TooManyRejects(
-                f"{run.rejected} of {values} contents of view {run.view!r} were rejected "
-                f"({share:.1%}, allowed {allowed:.1%}); most often {worst}: "
-                f"{run.reasons[worst]['examples'][0]}. Nothing was committed. Mend the source, or "
-                f"allow more with --allowed-rejects."
-            )
+        run.encoded -= len(set(rejects["hash"].drop_null().to_pylist()))
+        run.reasons = by_reason(rejects, job.keys)
+        # Cells that could not be read, or had no key, are not among the contents.
+        judge(run.view, run.rejected, values + rejects["hash"].null_count, run.reasons, allowed)
 
-    def _read_rejects(self, job: Job) -> pa.Table:
-        tables = [
-            pq.read_table(path) for path in sorted((job.folder / "rejects").glob("*.parquet"))
-        ]
-        table = pa.concat_tables(tables, promote_options="default")
-        if "hash" not in table.column_names:
-            table = table.append_column("hash", pa.nulls(len(table), HASH_TYPE))
-        return table
-
-    def _publish(self, job: Job, created: int) -> None:
+    def _publish(self, job: Job, rejects: pa.Table, created: int) -> None:
         run = self.run
         parts = [
             json.loads(path.read_text()) for path in sorted((job.folder / "parts").glob("*.json"))
@@ -434,16 +335,17 @@ class _Embedding:
                 f"the runner wrote {written} rows where {run.rows} were planned; nothing was "
                 f"committed. Some runners lose data: run again with --runner=FnApiRunner."
             )
-        run.missing = sum(sum(part["missing"].values()) for part in parts) - run.rejected
+        empty = sum(sum(part["missing"].values()) for part in parts)
+        # A row without its key was left out, so that it has no empty cell.
+        run.missing = empty - len(rejects.filter(pc.not_equal(rejects["feature"], "")))
         for part in parts:
             part["path"] = f"{run.run_id}/{part['path']}"
-        rejects = self._read_rejects(job)
         stamp = pa.array([created] * len(rejects), pa.int64()).cast(EVENT_TIME)
         rejects = rejects.append_column(
             "run_id", pa.array([run.run_id] * len(rejects), pa.string())
         )
         self.table.add_rejects(rejects.append_column(CREATED, stamp), run.run_id)
-        self._keep_fits()
+        self.encoders.keep_fits()
         run.version = self.table.publish(
             job,
             self._schema(job),
@@ -470,26 +372,12 @@ class _Embedding:
             "run_id": run.run_id,
             "created": created,
             "generation": newest + 1 if self.rebuild or not self.current else generation,
-            "fingerprints": self.fingerprints,
-            "fits": {**(self.current or {}).get("fits", {}), **self.fits},
+            "fingerprints": self.encoders.fingerprints,
+            "fits": {**(self.current or {}).get("fits", {}), **self.encoders.fits},
             "spec": self.spec.to_tag(),
             "counts": {name: getattr(run, name) for name in counts},
             "versions": {name: version(name) for name in LIBRARIES},
         }
-
-
-def _old_contents(
-    source: Source, feature: DeepFeature, encoder: Encoder, until: int | None
-) -> Iterator[Any]:
-    """Yield the contents of a column that are old enough, in the order of the source."""
-    reader = image_reader(feature.root or source.root, encoder.modality)
-    for part in source.slices:
-        for _, batch in read_slice(part, [source.timestamp, feature.column]):
-            times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())
-            values = read_contents(batch.column(1), encoder.modality, reader).values
-            for time_, value in zip(times.to_pylist(), values, strict=True):
-                if value is not None and (until is None or time_ < until):
-                    yield value
 
 
 def _counter(folder: Path, pattern: str) -> Callable[[], int]:
@@ -509,8 +397,3 @@ def _micros(moment: datetime | None) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return round(moment.timestamp() * 1_000_000)
-
-
-def _example(row: dict[str, Any], job: Job) -> str:
-    keys = ", ".join(f"{key}={row[key]}" for key in job.keys)
-    return f"{keys}, column {row['column']!r}: {row['message']}"

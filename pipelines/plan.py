@@ -134,7 +134,7 @@ class Planner:
             By feature, the file that lists the rows to encode, and their number.
         """
         todo: dict[str, tuple[str, int]] = {}
-        for number, (spill, features) in enumerate(self._by_spill().items()):
+        for number, (spill, features) in enumerate(self.by_spill().items()):
             union = " union all ".join(
                 f"""select {", ".join(self.row)}, slice, "row", {_quote(f.hash_column)} as hash,
                 '{f.name}' as feature from fresh where {_quote(f.hash_column)} is not null"""
@@ -151,7 +151,7 @@ class Planner:
             self.con.execute(f"drop table contents_{number}")
         return todo
 
-    def _by_spill(self) -> dict[str, list[Any]]:
+    def by_spill(self) -> dict[str, list[Any]]:
         """Group the features by fingerprint: they share their vectors."""
         groups: dict[str, list[Any]] = {}
         for feature in self.job.features:
@@ -196,7 +196,7 @@ class Planner:
         """Write the new rows out in parts, each saying where its vectors lie; return the files."""
         columns, joins = ["fresh.*"], []
         self.files: list[str] = []
-        for number, (spill, features) in enumerate(self._by_spill().items()):
+        for number, (spill, features) in enumerate(self.by_spill().items()):
             self.con.execute(f"""
                 create table vectors_{number} as {self._index(spill)}""")
             for feature in features:

@@ -306,3 +306,62 @@ def test_photos_are_read_beside_the_source_and_named_by_their_content(Shirts, tm
     vectors = shirts.vectors("photo_vec")
     assert (run.encoded, run.reused) == (2, 1)
     assert vectors["a"] == vectors["copy"] != vectors["b"]
+
+
+def test_a_reject_stands_until_its_row_is_mended(shirts):
+    from deepfeast.pipelines.embed import embedding_table
+    from deepfeast.pipelines.rejects import standing_rejects
+    from deepfeast.transforms.views import find_deep_view
+
+    def standing():
+        return sorted(row["id"] or "" for row in standing_rejects(table).to_pylist())
+
+    table = embedding_table(shirts.store, find_deep_view(shirts.store, "deep")[0])
+    bad = [{"id": "a", "title": "poison"}, {"id": "b", "title": "poison too"}]
+    shirts.write([*bad, {"id": None, "title": "red"}, {"id": "c", "title": "red"}])
+    shirts.embed(allowed_rejects=1)
+    assert standing() == ["", "a", "b"]
+    # One is mended, the other only changed, the row without a key is gone.
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "worse poison"}])
+    shirts.embed(allowed_rejects=1)
+    assert standing() == ["b"]
+    assert len(table.read_rejects()) == 4
+    # No text at all is missing, and no reject.
+    shirts.write([{"id": "b", "title": None}])
+    shirts.embed()
+    assert standing() == []
+
+
+def test_a_bad_text_that_two_rows_share_is_a_reject_of_each(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"title_vec": "title", "text_vec": "text"})
+    shirts.write(
+        [
+            {"id": "a", "title": "poison", "text": None},
+            {"id": "b", "title": "poison", "text": "poison"},
+            {"id": None, "title": "red", "text": "hat"},
+            {"id": "c", "title": "red", "text": "hat"},
+        ]
+    )
+    run = shirts.embed(allowed_rejects=1)
+    assert (run.rejected, run.missing, run.encoded) == (4, 1, 2)
+    assert {reason: found["count"] for reason, found in run.reasons.items()} == {
+        "key_missing": 1,
+        "poisoned": 3,
+    }
+    rejects = DeltaTable(f"{shirts.table}_rejects").to_pyarrow_table().to_pylist()
+    assert sorted((row["id"] or "", row["feature"]) for row in rejects) == [
+        ("", ""),
+        ("a", "title_vec"),
+        ("b", "text_vec"),
+        ("b", "title_vec"),
+    ]
+
+
+def test_a_photo_that_could_not_be_read_is_no_news_the_next_time(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"vec": "photo"})
+    shirts.declare("image-untrained")
+    shirts.write([{"id": "a", "photo": "nowhere.png"}])
+    assert shirts.embed(allowed_rejects=1).rejected == 1
+    shirts.write([{"id": "a", "photo": "nowhere.png"}, {"id": "b", "photo": None}])
+    run = shirts.embed(allowed_rejects=0)
+    assert (run.rows, run.rejected, run.missing) == (1, 0, 1)
