@@ -209,15 +209,21 @@ def _look_up(store: FeatureStore, frame: Any) -> None:
 
 
 def _farewell(repo: Path, data: Dataset, seconds: float) -> None:
-    print(
-        f"\nDone in {seconds:.0f} s. Where to look:\n"
-        f"  {repo}/*.py{' ' * 24}the declarations\n"
-        f"  {data.labels}    the labels\n"
-        f"  deepfeast runs {VIEW} --repo {repo}       what each run did\n"
-        f"  deepfeast rejects {VIEW} --repo {repo}    what could not be encoded, and why\n"
-        f"  deepfeast lift {data.labels} --repo {repo} --service {SERVICE} --target {data.target}\n"
-        f"      the whole verdict, as a page to look at"
-    )
+    command = "deepfeast" if shutil.which("deepfeast") else sys.argv[0]
+    where = f"--repo {repo}"
+    ask = f"--service {SERVICE} --target {data.target} --groups {data.groups} --log"
+    for line in (
+        f"\nDone in {seconds:.0f} s. Where to look:",
+        f"  {repo}/*.py",
+        "      the declarations",
+        f"  {command} runs {VIEW} {where}",
+        "      what each run did",
+        f"  {command} rejects {VIEW} {where}",
+        "      what could not be encoded, and why",
+        f"  {command} lift {data.labels} {where} {ask}",
+        "      the whole verdict, as a page to look at",
+    ):
+        print(line)
 
 
 @contextmanager

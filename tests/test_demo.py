@@ -25,7 +25,7 @@ def test_the_demonstration_tells_what_happened_and_where_to_look(generated):
     for step in ("feast apply", "deepfeast embed", "join", "train", "materialize", "look"):
         assert step in told
     assert "nothing new" in told
-    assert f"deepfeast rejects listing_deep --repo {out}" in told
+    assert f"rejects listing_deep --repo {out}" in told
     assert "helps" in told or "no evidence" in told
 
 
