@@ -61,7 +61,8 @@ def run_stage(
     options: Sequence[str],
     done: Callable[[], int],
     total: int,
-    progress: Callable[[str, int, int], None],
+    progress: Callable[..., None],
+    note: Callable[[], str] = str,
 ) -> None:
     """Run one DoFn over references on the chosen runner, and wait for it.
 
@@ -75,6 +76,8 @@ def run_stage(
         Counts the units done so far, from the files that workers left.
     total : int
         Units in all.
+    progress, note : callable
+        `progress` is called with the name, the units done, those in all, and what `note` says.
 
     Raises
     ------
@@ -92,27 +95,31 @@ def run_stage(
         | "References" >> beam.Create(elements)
         | name >> beam.ParDo(dofn)
     )
-    with _watched(name, done, total, progress):
+    with _watched(name, done, total, progress, note):
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
             raise original_error(error) from error
-    progress(name, total, total)
+    progress(name, total, total, note())
 
 
 @contextmanager
 def _watched(
-    name: str, done: Callable[[], int], total: int, progress: Callable[[str, int, int], None]
+    name: str,
+    done: Callable[[], int],
+    total: int,
+    progress: Callable[..., None],
+    note: Callable[[], str],
 ) -> Iterator[None]:
     """Report progress from a thread while the pipeline blocks this one."""
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.25):
-            progress(name, min(done(), total), total)
+            progress(name, min(done(), total), total, note())
 
     thread = threading.Thread(target=watch, daemon=True)
-    progress(name, 0, total)
+    progress(name, 0, total, note())
     thread.start()
     try:
         yield

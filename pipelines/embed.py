@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.stages import Job
 
 LIBRARIES = ("apache-beam", "deltalake", "feast", "numpy", "pyarrow", "torch")
-Progress = Callable[[str, int, int], None]
+Progress = Callable[..., None]
 
 
 @dataclass
@@ -119,7 +119,7 @@ def embed(
     threads : int, optional
         Threads of a network in one worker; by default the cores, shared by local workers.
     progress : callable, optional
-        Called with the stage, the units done and the units in all.
+        Called with the stage, the units done, the units in all, and a note on reuse and rejects.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:
     return EmbeddingTable(source_uri(store.config, source), view.name)
 
 
-def _silent(stage: str, done: int, total: int) -> None:
+def _silent(stage: str, done: int, total: int, note: str = "") -> None:
     pass
 
 
@@ -243,7 +243,14 @@ class _Embedding:
             run.encoded = sum(count for _, count in todo.values())
             run.reused = values - run.encoded
             spilled = _counter(self.table.scratch / "spill", f"*/{run.run_id}-*.parquet")
-            stage("Encode", elements, EncodeSlice(job), done=spilled, total=run.encoded)
+            stage(
+                "Encode",
+                elements,
+                EncodeSlice(job),
+                done=spilled,
+                total=run.encoded,
+                note=functools.partial(self._note, values),
+            )
             rejects = gather_rejects(planner)
             self._judge(job, rejects, values, allowed_rejects)
             parts = planner.locate()
@@ -314,6 +321,13 @@ class _Embedding:
         declared = self.encoders.fingerprints
         folders = {declared[name]: folder for name, folder in job.spills.items()}
         return {name: folders[one] for name, one in self.held.items() if one in folders}
+
+    def _note(self, values: int) -> str:
+        """Say how much is reused, and what was rejected so far."""
+        files = (self.folder / "rejects").glob(f"{self.run.run_id}-*.parquet")
+        rejected = sum(pq.read_metadata(path).num_rows for path in files)
+        reused = f"{self.run.reused / max(1, values):.0%} reused"
+        return f"{reused}, {rejected:,} rejected" if rejected else reused
 
     def _judge(self, job: Job, rejects: pa.Table, values: int, allowed: float) -> None:
         """Count the rejects, and stop where there are too many."""

@@ -1,7 +1,9 @@
 """What a run has to do: the rows that are new, and the contents that are nowhere yet.
 
 The plan is relational, so DuckDB makes it, out of keys and hashes alone: it reads neither texts
-nor photos nor vectors, and spills to disk under its memory limit.
+nor photos nor vectors, and spills to disk under its memory limit. To look 20,000 contents up
+among two million hashes takes two seconds and 354 MiB beyond what the process had before, 256 of
+them DuckDB's (tests/test_plan.py).
 """
 
 from __future__ import annotations

@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Report = Callable[..., None]
+
 
 @contextmanager
-def shown(title: str, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+def shown(title: str, quiet: bool = False) -> Iterator[Report]:
     """Show progress while a block runs.
 
     Yields
     ------
     callable
-        Takes the stage's name, the units done and the units in all.
+        Takes the stage's name, the units done, the units in all, and what else is to be said.
     """
     if quiet:
-        yield lambda stage, done, total: None
+        yield lambda stage, done, total, note="": None
     elif sys.stderr.isatty():
         with _bar(title) as report:
             yield report
@@ -27,7 +29,7 @@ def shown(title: str, quiet: bool = False) -> Iterator[Callable[[str, int, int],
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+def _bar(title: str) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -49,25 +51,29 @@ def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, tuple[int, float]] = {}
 
-        def report(stage: str, done: int, total: int) -> None:
+        def report(stage: str, done: int, total: int, note: str = "") -> None:
             if stage not in tasks:
                 task = bars.add_task(f"{title}: {stage.lower()}", total=total, rate="")
                 tasks[stage] = (int(task), time.monotonic())
             task_id, started = tasks[stage]
             rate = done / max(time.monotonic() - started, 1e-9)
-            bars.update(task_id, completed=done, rate=f"{rate:,.0f}/s" if done else "")  # type: ignore[arg-type]
+            told = [f"{rate:,.0f}/s"] * bool(done) + [note] * bool(note)
+            bars.update(task_id, completed=done, rate=", ".join(told))  # type: ignore[arg-type]
 
         yield report
 
 
-def _lines(title: str) -> Callable[[str, int, int], None]:
+def _lines(title: str) -> Report:
     started: dict[str, float] = {}
 
-    def report(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
         began = started.setdefault(stage, time.monotonic())
         if done == total and total and f"{stage} done" not in started:
             started[f"{stage} done"] = began
             seconds = time.monotonic() - began
-            print(f"{title}: {stage.lower()} {total:,} in {seconds:.1f} s", file=sys.stderr)
+            print(
+                f"{title}: {stage.lower()} {total:,} in {seconds:.1f} s{note and f' ({note})'}",
+                file=sys.stderr,
+            )
 
     return report

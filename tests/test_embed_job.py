@@ -365,3 +365,25 @@ def test_a_photo_that_could_not_be_read_is_no_news_the_next_time(Shirts, tmp_pat
     shirts.write([{"id": "a", "photo": "nowhere.png"}, {"id": "b", "photo": None}])
     run = shirts.embed(allowed_rejects=0)
     assert (run.rows, run.rejected, run.missing) == (1, 0, 1)
+
+
+def test_progress_says_how_much_is_reused_and_what_was_rejected(shirts):
+    shirts.write(
+        [{"id": str(n), "title": "red shirt"} for n in range(9)]
+        + [{"id": "bad", "title": "poison"}]
+    )
+    told = []
+    shirts.embed(allowed_rejects=1, progress=lambda *what: told.append(what))
+    assert ("Encode", 2, 2, "80% reused, 1 rejected") in told
+    assert [what[0] for what in told if what[1] == what[2]][-1] == "Write"
+
+
+def test_a_plain_line_a_stage_where_there_is_no_terminal(capsys):
+    from deepfeast.pipelines.progress import shown
+
+    with shown("deep") as report:
+        report("Encode", 0, 3)
+        report("Encode", 3, 3, "40% reused")
+    line = capsys.readouterr().err
+    assert line.startswith("deep: encode 3 in ")
+    assert line.endswith("s (40% reused)\n")

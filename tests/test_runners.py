@@ -1,9 +1,11 @@
 """One job, several Beam runners, equal output."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -167,3 +169,56 @@ def test_one_worker_and_two_give_the_same_vectors_bit_for_bit(Shirts, tmp_path, 
         shirts.embed(options=options)
         found.append(shirts.vectors())
     assert found[0] == found[1]
+
+
+def test_embed_rows_from_beam_yaml_without_a_network(tmp_path):
+    pytest.importorskip("docstring_parser", reason="needs apache-beam[yaml]")
+    import apache_beam as beam
+    from apache_beam.yaml.yaml_transform import expand_pipeline
+
+    out = tmp_path / "out.json"
+    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+    spec = f"""
+        providers:
+          - type: python
+            transforms: {{EmbedRows: deepfeast.transforms.embed_rows.EmbedRows}}
+            config: {{}}
+        pipeline:
+          type: chain
+          transforms:
+            - type: Create
+              config:
+                elements: [{{id: a, title: red shirt}}, {{id: b, title: poison}}]
+            - type: EmbedRows
+              config:
+                features: [{{name: vec, column: title, encoder: "{words}"}}]
+            - type: WriteToJson
+              config: {{path: {out}, num_shards: 1}}
+    """
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        expand_pipeline(pipeline, textwrap.dedent(spec))
+    (written,) = tmp_path.glob("out.json*")
+    rows = [json.loads(line) for line in written.read_text().splitlines()]
+    assert sorted(rows, key=lambda row: row["id"]) == [
+        {"id": "a", "title": "red shirt", "vec": [3, 5]},
+        {"id": "b", "title": "poison", "vec": None},
+    ]
+
+
+def test_embed_rows_in_a_pipeline_of_rows():
+    import apache_beam as beam
+    from apache_beam.testing.test_pipeline import TestPipeline
+    from apache_beam.testing.util import assert_that, equal_to
+
+    from deepfeast.transforms.embed_rows import EmbedRows
+
+    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+    given = [beam.Row(id="a", title="red shirt"), beam.Row(id="b", title="hat")]
+    with TestPipeline(runner="FnApiRunner") as pipeline:
+        rows = (
+            pipeline
+            | beam.Create(given)
+            | EmbedRows([{"name": "vec", "column": "title", "encoder": words}])
+            | "Look" >> beam.Map(lambda row: (row.id, row.title, row.vec))
+        )
+        assert_that(rows, equal_to([("a", "red shirt", [3.0, 5.0]), ("b", "hat", [3.0, 0.0])]))
