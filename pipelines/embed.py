@@ -12,6 +12,7 @@ import json
 import shutil
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -311,7 +312,7 @@ class _Embedding:
         return job
 
     def _make_folders(self, job: Job) -> None:
-        for name in ("hashes", "rejects", "todo", "rows", "parts"):
+        for name in ("hashes", "notes", "rejects", "todo", "rows", "parts"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for spill in job.spills.values():
             Path(spill).mkdir(parents=True, exist_ok=True)
@@ -378,6 +379,17 @@ class _Embedding:
             ]
         return pa.schema(fields)
 
+    def _read_notes(self) -> dict[str, dict[str, Any]]:
+        """Return by feature the engine that each worker used, and what the encoder counted."""
+        notes: dict[str, dict[str, Any]] = {}
+        for path in sorted((self.folder / "notes").glob("*.json")):
+            note = json.loads(path.read_text())
+            known = notes.setdefault(note["feature"], {"used": [], "counts": {}})
+            if note["used"] not in known["used"]:
+                known["used"].append(note["used"])
+            known["counts"] = dict(Counter(known["counts"]) + Counter(note["counts"]))
+        return notes
+
     def _meta(self, created: int) -> dict[str, Any]:
         run, generation = self.run, (self.current or {}).get("generation", 0)
         newest = max((c.meta["generation"] for c in self.commits), default=0)
@@ -390,6 +402,7 @@ class _Embedding:
             "fits": {**(self.current or {}).get("fits", {}), **self.encoders.fits},
             "spec": self.spec.to_tag(),
             "counts": {name: getattr(run, name) for name in counts},
+            "encoders": self._read_notes(),
             "versions": {name: version(name) for name in LIBRARIES},
         }
 

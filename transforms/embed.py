@@ -149,12 +149,14 @@ class _EmbedBatch(beam.DoFn):
                     f"call the deep feature something else."
                 )
             column = batch.column(batch.schema.get_field_index(feature.column))
-            matrix, rejects = encode_column(column, encoder, reader)
-            vectors = matrix_to_vectors(matrix, ~np.isnan(matrix[:, 0]))
+            encoded = encode_column(column, encoder, reader)
+            vectors = matrix_to_vectors(encoded.vectors, ~np.isnan(encoded.vectors[:, 0]))
             batch = batch.append_column(feature.name, vectors)
             count("values", feature.name, len(vectors) - vectors.null_count)
-            count(REJECTS, feature.name, len(rejects))
-            yield from _tagged(feature, rejects)
+            count(REJECTS, feature.name, len(encoded.rejects))
+            for what, number in encoded.counts.items():
+                count(what, feature.name, number)
+            yield from _tagged(feature, encoded.rejects)
         yield batch
 
 

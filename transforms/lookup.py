@@ -217,10 +217,10 @@ class OnlineFeatures:
 
         encoder = self._encoder(view, deep)
         reader = image_reader(self._root(view, deep), encoder.modality)
-        vectors, rejects = encode_column(pa.array(values), encoder, reader)
+        encoded = encode_column(pa.array(values), encoder, reader)
         return [
-            (REJECTED if row in rejects else NULL if np.isnan(v[0]) else ENCODED, v)
-            for row, v in enumerate(vectors)
+            (REJECTED if row in encoded.rejects else NULL if np.isnan(v[0]) else ENCODED, v)
+            for row, v in enumerate(encoded.vectors)
         ]
 
     def _encoder(self, view: OnlineView, deep: DeepFeature) -> Encoder:
