@@ -24,12 +24,12 @@ FAKE_GOAL = 40_000
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="20,000 rows instead of 2,000")
+    parser.add_argument("--full", action="store_true", help="20,000 rows instead of 1,200")
     parser.add_argument("--rows", type=int, help="how many")
     parser.add_argument("--fake-rows", type=int, default=100_000, help="for the fake encoder")
     parser.add_argument("--words", type=int, default=40, help="mean length of a text")
     arguments = parser.parse_args()
-    rows = arguments.rows or (20_000 if arguments.full else 2_000)
+    rows = arguments.rows or (20_000 if arguments.full else 1_200)
     with tempfile.TemporaryDirectory() as folder:
         times, cosine = against_peers(Path(folder) / "real", texts(rows, arguments.words))
         fake = fake_rate(Path(folder) / "fake", texts(arguments.fake_rows, 15))

@@ -66,8 +66,11 @@ class EmbedRows(beam.PTransform):
         self.batch_rows = batch_rows
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
-        given = RowTypeConstraint.from_user_type(rows.element_type) or rows.element_type
-        vectors = [(feature.name, Optional[Sequence[float]]) for feature in self.columns.features]  # noqa: UP045
+        kind: Any = rows.element_type
+        given: Any = RowTypeConstraint.from_user_type(kind) or kind
+        vectors: list[Any] = [
+            (feature.name, Optional[Sequence[float]]) for feature in self.columns.features
+        ]  # noqa: UP045
         columns = self.columns
         return (
             rows
@@ -83,7 +86,7 @@ class EmbedRows(beam.PTransform):
 class _EmbedRows(_EmbedBatch):
     """Encode fields of a list of rows."""
 
-    def process(self, rows: list[Any]) -> Iterator[Any]:  # type: ignore[override]
+    def process(self, rows: list[Any]) -> Iterator[Any]:
         names = dict.fromkeys(feature.column for feature in self.features)
         batch = pa.record_batch({name: [getattr(row, name) for row in rows] for name in names})
         (embedded,) = (out for out in super().process(batch) if isinstance(out, pa.RecordBatch))
