@@ -68,9 +68,8 @@ class EmbedRows(beam.PTransform):
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         kind: Any = rows.element_type
         given: Any = RowTypeConstraint.from_user_type(kind) or kind
-        vectors: list[Any] = [
-            (feature.name, Optional[Sequence[float]]) for feature in self.columns.features
-        ]  # noqa: UP045
+        vector: Any = Optional[Sequence[float]]  # noqa: UP045
+        vectors = [(feature.name, vector) for feature in self.columns.features]
         columns = self.columns
         return (
             rows
