@@ -176,6 +176,10 @@ def to_vectors(
     start = len(_list_prefix(field, dtype.itemsize * dim))
     size = start + dtype.itemsize * dim
     matrix = np.empty((len(values), dim), np.float32) if out is None else out
+    if all(values) and {len(value) for value in values if value} == {size}:
+        record = [("prefix", f"V{start}"), ("vector", dtype, (dim,))]
+        matrix[:] = np.frombuffer(b"".join(values), record)["vector"]  # type: ignore[arg-type]
+        return matrix
     for row, value in enumerate(values):
         if not value:
             matrix[row] = np.nan
