@@ -224,7 +224,6 @@ class EmbedRun:
         self.table.add_rejects(rejects.append_column(CREATED, stamp), run.run_id)
         self.encoders.keep_fits()
         run.version = self.table.publish(
-            job,
             self._schema(job),
             parts,
             self._meta(created),

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
 
-    from deepfeast.pipelines.stages import Job
 
 META = "deepfeast"
 # Rolling back needs the log of old versions; Delta would drop it after thirty days.
@@ -140,7 +139,6 @@ class EmbeddingTable:
 
     def publish(
         self,
-        job: Job,
         schema: pa.Schema,
         parts: Sequence[dict[str, Any]],
         meta: dict[str, Any],

@@ -6,24 +6,11 @@ import pytest
 
 from deepfeast.pipelines.lift import compare
 from deepfeast.pipelines.lift_comparison import LINEAR
+from deepfeast.pipelines.listings import NUMBERS
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.encoders import get_encoder
 
 pytestmark = pytest.mark.shared
-
-NUMBERS = [
-    "guests",
-    "beds",
-    "bathrooms",
-    "bedrooms",
-    "amenities_count",
-    "cleanliness_rate",
-    "accuracy_rate",
-    "communication_rate",
-    "location_rate",
-    "checkin_rate",
-    "value_rate",
-]
 
 
 def encoded(encoder, values, name):
