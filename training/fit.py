@@ -1,175 +1,252 @@
-"""Fit the student to the teacher's stored activations."""
+"""Fit the student to the teacher, each picture seen by both and by nobody again."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as group
-from shards import TOP, read_shards
+from PIL import Image
+from source import Source
+from teacher import DIM, HINTS, SIDE, STATISTICS, Targets, Teacher
 from torch import nn
 from torch.nn import functional
+from views import student_view
 
 from deepfeast.transforms.encoders import tiny
 
-TEACHER_DIM = 1280
-LATE_DIM = 512
-"""Channels of the student's last map, which alone learns from the teacher."""
-LOCAL_DIMS = 320
-"""Teacher channels compared cell by cell in one step, drawn anew: all would cost a tenth."""
+WEIGHTS = (1.0, 0.5, 0.15, 0.15, 0.15, 0.25, 0.25)
+"""Of each part in the loss: pooled, cells, three hints, two sets of statistics."""
+
+
+class Student(nn.Module):
+    """The network, and the linear heads that predict the teacher from it while it learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = tiny.network(batch_norm=True)
+        for block in self.network.blocks:
+            if block.adds:
+                # A block begins as the identity, which steadies the first steps.
+                nn.init.zeros_(block.body[-1].weight)
+        net = self.network
+        self.readouts = (net.late, net.middle, net.early)
+        read = [readout[0].out_channels for readout in self.readouts]
+        handed = [readout[0].in_channels for readout in self.readouts]
+        self.late = nn.Linear(read[0], DIM)
+        self.statistics = nn.ModuleList(map(nn.Linear, read[1:], STATISTICS))
+        self.hints = nn.ModuleList(nn.Conv2d(*pair, 1) for pair in zip(handed, HINTS, strict=True))
+
+    def forward(self, pixels: torch.Tensor) -> Targets:
+        """Predict the teacher's standardised `Targets` of pixels (n, 3, 128, 128)."""
+        trunk = self.network.trunk(pixels)
+        late, *others = (read(x) for read, x in zip(self.readouts, trunk, strict=True))
+        # One head for both: a picture's activations are the mean of its cells'.
+        cells = self.late(late.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return Targets(
+            self.late(late.mean((2, 3))),
+            cells,
+            tuple(head(x) for head, x in zip(self.hints, trunk, strict=True)),
+            tuple(head(x.mean((2, 3))) for head, x in zip(self.statistics, others, strict=True)),
+        )
+
+
+class Scale:
+    """Mean and deviation of each channel of the teacher's targets.
+
+    Parameters
+    ----------
+    pairs : list of tensor of shape (2, channels)
+        One for each part of `Targets`.
+    """
+
+    FLOOR = 0.02
+    """Smallest deviation: a channel that hardly ever speaks is not amplified."""
+
+    def __init__(self, pairs: list[torch.Tensor]) -> None:
+        self.pairs = pairs
+
+    @classmethod
+    def measure(cls, batches: Sequence[Targets]) -> Scale:
+        """Take them from some batches."""
+        pairs = []
+        for column in zip(*(_flat(batch) for batch in batches), strict=True):
+            values = torch.cat(column).transpose(0, 1).flatten(1)
+            pairs.append(torch.stack([values.mean(1), values.std(1).clamp(cls.FLOOR)]))
+        return cls(pairs)
+
+    def __call__(self, targets: Targets) -> list[torch.Tensor]:
+        """Standardise every part; beyond six deviations is cut off."""
+        scaled = []
+        for values, (mean, std) in zip(_flat(targets), self.pairs, strict=True):
+            shape = (-1,) + (1,) * (values.dim() - 2)
+            scaled.append(((values - mean.view(shape)) / std.view(shape)).clamp(-6, 6))
+        return scaled
+
+
+def _flat(targets: Targets) -> list[torch.Tensor]:
+    return [targets.pooled, targets.cells, *targets.hints, *targets.statistics]
 
 
 class Fit:
-    """The state of one training: student, head, optimiser, running average, clock.
+    """The state of one training: student, optimiser, running average, clock.
 
     Parameters
     ----------
     cache : Path
-        Holds the shards; checkpoints and exported weights go there too.
+        Checkpoints and exported weights go there.
+    teacher : Teacher
+    device : str
     rate : float
         Largest learning rate.
     seed : int
-        Starting weights and the order of the pictures.
+        Starting weights, and all pictures.
     """
 
-    def __init__(self, cache: Path, rate: float = 3e-3, seed: int = 0) -> None:
+    def __init__(self, cache: Path, teacher, device: str, rate: float = 3e-3, seed: int = 0):
         torch.manual_seed(seed)
-        self.cache, self.rate, self.seed = cache, rate, seed
-        self.student = tiny.network(batch_norm=True).to(memory_format=torch.channels_last)
-        for layer in self.student.modules():
-            if hasattr(layer, "body"):
-                # A block begins as the identity, which steadies the first steps.
-                nn.init.zeros_(layer.body[-1].weight)
-        self.head = nn.Linear(LATE_DIM, TEACHER_DIM)
-        self.average = {k: v.clone() for k, v in self.student.state_dict().items()}
-        self.weights = [*self.student.parameters(), *self.head.parameters()]
-        self.optimiser = torch.optim.AdamW(
-            self.weights, lr=rate, betas=(0.9, 0.99), weight_decay=0.02, fused=True
+        self.cache, self.teacher, self.device, self.rate = cache, teacher, device, rate
+        self.student = Student().to(device, memory_format=torch.channels_last)
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.student, multi_avg_fn=self._follow, use_buffers=True
         )
+        self.scale = Scale([])
+        flat = [p for p in self.student.parameters() if p.dim() < 2]
+        deep = [p for p in self.student.parameters() if p.dim() >= 2]
+        groups = [{"params": deep, "weight_decay": 0.02}, {"params": flat, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
         self.step, self.pictures, self.seconds = 0, 0, 0.0
-        shards = read_shards(cache)
-        if not shards:
-            raise SystemExit(f"no finished shard in {cache}: run tiny_train.py label first")
-        self.scales = [_scale(shards[:4], "pooled", 1.0), _scale(shards[:4], "local", TOP / 255)]
 
-    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean squared error to standardised activations, pooled and by cell."""
-        maps = self.student[0](batch["pixels"])
-        pooled = self.head(maps.mean((2, 3)))
-        (mean, std), (_, cell_std) = self.scales
-        whole = functional.mse_loss(pooled.float(), ((batch["pooled"] - mean) / std).clamp(-6, 6))
-        some = torch.from_numpy(
-            np.random.default_rng(self.step).permutation(TEACHER_DIM)[:LOCAL_DIMS]
-        )
-        cells = functional.linear(
-            maps.permute(0, 2, 3, 1), self.head.weight[some], self.head.bias[some]
-        )
-        # One head for both: a picture's activations are the mean of its cells'.
-        aims = (batch["local"][..., some] * (TOP / 255) - mean[some]) / std[some]
-        spread = cell_std[some] / std[some]
-        part = (((cells.float() - aims) / spread).clamp(-6, 6) ** 2).mean()
-        self.last = (whole.item(), part.item())
-        return whole + 0.5 * part
+    def losses(self, views: torch.Tensor, model: nn.Module) -> torch.Tensor:
+        """Mean squared error of each part: pooled, cells, hints, statistics."""
+        aims = self.scale(self.teacher(views))
+        pixels = student_view(views).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16):
+            guess = model(pixels)
+        pairs = zip(_flat(guess), aims, strict=True)
+        return torch.stack([functional.mse_loss(g.float(), a) for g, a in pairs])
 
-    def advance(self, batch: dict[str, torch.Tensor], progress: float) -> float:
-        """One step on this process's batch and its fellows'; returns the shared progress."""
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = self.loss(batch)
-        loss.backward()
-        progress = _shared([w.grad for w in self.weights], progress)
+    def advance(self, views: torch.Tensor, progress: float) -> torch.Tensor:
+        """Take one step on a batch of views; returns its losses."""
         rate = self.rate * min(1, self.step / 200) * (1 + math.cos(math.pi * min(progress, 1))) / 2
-        self.optimiser.param_groups[0]["lr"] = rate
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        losses = self.losses(views, self.student)
+        (losses * torch.tensor(WEIGHTS, device=self.device)).sum().backward()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        self._follow(min(0.999, (1 + self.step) / (10 + self.step)))
-        return progress
+        self.average.update_parameters(self.student)
+        return losses.detach()
 
-    def _follow(self, decay: float) -> None:
+    def _follow(self, averages: list, values: list, count: object) -> None:
         """Let the running average follow the weights: it is what is shipped."""
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, max(1e-3, 9 / (10 + self.step)))
+
+    def unexplained(self, pictures: torch.Tensor) -> float:
+        """Mean squared error of the averaged student's pooled predictions: 1 knows nothing."""
+        self.average.eval()
         with torch.no_grad():
-            for name, value in self.student.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 - decay)
+            parts = [self.losses(part, self.average)[0] * len(part) for part in pictures.split(128)]
+        return float(sum(parts) / len(pictures))
 
     def save(self) -> None:
         """Write a checkpoint to resume from, and the folded average as float16."""
         state = {
             "student": self.student.state_dict(),
-            "head": self.head.state_dict(),
-            "average": self.average,
+            "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scale": self.scale.pairs,
             "clock": (self.step, self.pictures, self.seconds),
         }
         part = self.cache / "checkpoint.part"
         torch.save(state, part)
         part.replace(self.cache / "checkpoint.pt")
-        export(self.average, self.cache / "image_tiny.safetensors")
+        export(self.average.module.network.state_dict(), self.cache / "image_tiny.safetensors")
 
-    def resume(self) -> None:
+    def resume(self) -> bool:
         """Carry on from the checkpoint, where there is one."""
         path = self.cache / "checkpoint.pt"
-        if path.exists():
-            state = torch.load(path, weights_only=True)
-            self.student.load_state_dict(state["student"])
-            self.head.load_state_dict(state["head"])
-            self.average = state["average"]
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.step, self.pictures, self.seconds = state["clock"]
+        if not path.exists():
+            return False
+        state = torch.load(path, weights_only=True, map_location=self.device)
+        self.student.load_state_dict(state["student"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scale = Scale(state["scale"])
+        self.step, self.pictures, self.seconds = state["clock"]
+        return True
 
 
 def fit(
-    cache: Path, *, minutes: float, pictures: float, batch: int, rate: float, seed: int
-) -> None:
-    """Train until ``minutes`` are spent or ``pictures`` seen, saving every two minutes."""
-    rank, ranks = _join()
-    # One thread a process: with more, every layer would wait for the slowest core.
-    torch.set_num_threads(1)
-    run = Fit(cache, rate, seed)
-    run.resume()
-    rng = np.random.default_rng((seed, rank, run.step))
-    progress, before = 0.0, run.seconds
-    began = saved = time.monotonic()
-    shards = read_shards(cache)
+    cache: Path,
+    teacher: Teacher,
+    photos: Sequence[Image.Image],
+    kept_out: Sequence[Image.Image] = (),
+    *,
+    device: str = "cpu",
+    minutes: float = math.inf,
+    pictures: float = 2e6,
+    batch: int = 64,
+    rate: float = 3e-3,
+    seed: int = 0,
+    room: int = 2000,
+    workers: int = 0,
+    dreams: int = 0,
+) -> Fit:
+    """Train until ``minutes`` are spent or ``pictures`` seen, saving every two minutes.
+
+    ``kept_out`` photographs are never learnt from; every save says how much of the teacher's
+    answer to them is left unexplained.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    run = Fit(cache, teacher, device, rate, seed)
+    resumed = run.resume()
+    before, began = run.seconds, time.monotonic()
+    # A resumed training sees other pictures than its beginning did.
+    fresh = int(np.random.SeedSequence((seed, run.step)).generate_state(1)[0])
+    source = Source(photos, device, fresh, room, workers)
+    source.refresh(min(room, 8 * batch), batch)
+    source.add_dreams(teacher, dreams, cache / "dreams.npy")
+    if not resumed:
+        run.scale = Scale.measure([teacher(source.views(batch)) for _ in range(8)])
+    checks = [whole_view(photo) for photo in kept_out]
+    progress, saved, recent = 0.0, time.monotonic(), []
     while progress < 1:
         progress = max(run.seconds / 60 / minutes, run.pictures / pictures)
-        progress = run.advance(read_batch(rng, shards, batch), progress)
-        run.pictures += batch * ranks
+        source.refresh(batch // 8, batch // 16 if run.step % 16 == 0 else 0)
+        recent.append(run.advance(source.views(batch), progress))
+        run.pictures += batch
         run.seconds = before + time.monotonic() - began
-        if run.step % 50 == 0:
-            shards = read_shards(cache)
-        if rank == 0 and (run.step % 50 == 0 or progress >= 1):
-            whole, part = run.last
+        if run.step % 100 == 0 or progress >= 1:
+            shown = " ".join(f"{value:.3f}" for value in torch.stack(recent).mean(0))
             print(
-                f"{progress:6.1%} step {run.step} pictures {run.pictures} shards {len(shards)} "
-                f"unexplained {whole:.3f} by cell {part:.3f}",
+                f"{progress:6.1%} step {run.step} pictures {run.pictures} "
+                f"seconds {run.seconds:.0f} unexplained {shown}",
                 flush=True,
             )
-        if rank == 0 and (time.monotonic() - saved > 120 or progress >= 1):
+            recent = []
+        if time.monotonic() - saved > 120 or progress >= 1:
             run.save()
             saved = time.monotonic()
+            if checks:
+                print(f"of photos kept out {run.unexplained(torch.stack(checks).to(device)):.3f}")
+    return run
 
 
-def read_batch(rng: np.random.Generator, shards: list, size: int) -> dict[str, torch.Tensor]:
-    """Random stored pictures, shifted by some pixels and mirrored at random."""
-    pixels = np.empty((size, tiny.SIZE, tiny.SIZE, 3), np.uint8)
-    pooled = np.empty((size, TEACHER_DIM), np.float32)
-    local = np.empty((size, 4, 4, TEACHER_DIM), np.uint8)
-    for i in range(size):
-        shard = shards[rng.integers(len(shards))]
-        row = int(rng.integers(len(shard["pooled"])))
-        margin = shard["pixels"].shape[1] - tiny.SIZE
-        y, x = rng.integers(0, margin + 1, 2)
-        turn = int(rng.choice((-1, 1)))
-        pixels[i] = shard["pixels"][row, y : y + tiny.SIZE, x : x + tiny.SIZE][:, ::turn]
-        pooled[i], local[i] = shard["pooled"][row], shard["local"][row][:, ::turn]
-    scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
-    scaled = (scaled / 255 - tiny.MEAN[0]) / tiny.STD[0]
-    return {"pixels": scaled, "pooled": torch.from_numpy(pooled), "local": torch.from_numpy(local)}
+def whole_view(photo: Image.Image) -> torch.Tensor:
+    """Show a photograph as the teacher's preprocessing does: (3, 224, 224) of 0 to 255."""
+    short = min(photo.size)
+    wide, tall = (round(side * 256 / short) for side in photo.size)
+    small = photo.resize((wide, tall), Image.BILINEAR)
+    left, top = (wide - SIDE) // 2, (tall - SIDE) // 2
+    centre = small.crop((left, top, left + SIDE, top + SIDE))
+    return torch.from_numpy(np.array(centre)).permute(2, 0, 1).float()
 
 
 def export(state: dict[str, torch.Tensor], path: Path) -> None:
@@ -187,32 +264,3 @@ def export(state: dict[str, torch.Tensor], path: Path) -> None:
     for target, source in zip(plain, pairs, strict=True):
         target.load_state_dict(source.state_dict())
     save_file({name: value.half() for name, value in folded.state_dict().items()}, str(path))
-
-
-def _scale(shards: list, name: str, unit: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each teacher channel, the latter bounded below."""
-    values = np.concatenate([s[name][:: 8 if name == "local" else 1] for s in shards])
-    values = values.reshape(-1, TEACHER_DIM).astype(np.float32) * unit
-    return torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0).clip(0.02))
-
-
-def _join() -> tuple[int, int]:
-    """Join the processes started by torchrun; give one's own number and how many there are."""
-    if not torch.distributed.is_torchelastic_launched():
-        return 0, 1
-    group.init_process_group("gloo")
-    return group.get_rank(), group.get_world_size()
-
-
-def _shared(grads: list, progress: float) -> float:
-    """Average gradients, in place, and progress over all processes."""
-    if not group.is_initialized():
-        return progress
-    flat = torch.cat([*(grad.reshape(-1) for grad in grads), torch.tensor([progress])])
-    group.all_reduce(flat)
-    flat /= group.get_world_size()
-    start = 0
-    for grad in grads:
-        grad.copy_(flat[start : start + grad.numel()].view_as(grad))
-        start += grad.numel()
-    return float(flat[-1])
