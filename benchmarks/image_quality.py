@@ -215,7 +215,7 @@ def _grouped_r2(
     from sklearn.decomposition import PCA
     from sklearn.model_selection import GroupKFold
 
-    from deepfeast.pipelines.lift_models import default_models
+    from deepfeast.pipelines.lift.models import default_models
 
     scores = []
     for fit, test in GroupKFold(5).split(table, target, groups):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from deepfeast.pipelines.lift_cli import lift
+from deepfeast.pipelines.lift.cli import lift
 from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from deepfeast.pipelines.leakage import find_alarms
 from deepfeast.pipelines.lift import compare
-from deepfeast.pipelines.lift_arms import Arm, Blocks, plan_arms
-from deepfeast.pipelines.lift_comparison import LINEAR
-from deepfeast.pipelines.lift_data import read_problem
-from deepfeast.pipelines.lift_models import load_model, load_pickle
-from deepfeast.pipelines.lift_result import measure_lift
-from deepfeast.pipelines.lift_splits import forward_splits, make_splits
-from deepfeast.pipelines.lift_words import findings, headline
+from deepfeast.pipelines.lift.arms import Arm, Blocks, plan_arms
+from deepfeast.pipelines.lift.comparison import LINEAR
+from deepfeast.pipelines.lift.data import read_problem
+from deepfeast.pipelines.lift.leakage import find_alarms
+from deepfeast.pipelines.lift.models import load_model, load_pickle
+from deepfeast.pipelines.lift.result import measure_lift
+from deepfeast.pipelines.lift.splits import forward_splits, make_splits
+from deepfeast.pipelines.lift.words import findings, headline
 from deepfeast.transforms.errors import ColumnNotFound, LiftError
 
 VEC = [f"vec_{position:03d}" for position in range(6)]
@@ -126,7 +126,7 @@ def test_nothing_of_a_test_row_reaches_its_columns(shop):
     changed = shop.copy()
     changed.loc[split[1], "price"] = 99.0
     for how in ("pca", "probe", "tfidf"):
-        from deepfeast.pipelines.lift_arms import word_counts
+        from deepfeast.pipelines.lift.arms import word_counts
 
         before = Blocks(problem, split, word_counts(problem.texts)).block("vec", how)
         other = problem_of(changed, texts={"vec": ["red shirt", "blue hat"] * 100})

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from deepfeast.pipelines.lift import compare
-from deepfeast.pipelines.lift_comparison import LINEAR
+from deepfeast.pipelines.lift.comparison import LINEAR
 from deepfeast.pipelines.listings import NUMBERS
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.encoders import get_encoder

@@ -11,8 +11,8 @@ import typer
 from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
-from deepfeast.pipelines.lift_cli import lift
-from deepfeast.pipelines.lift_run import run_lift
+from deepfeast.pipelines.lift.cli import lift
+from deepfeast.pipelines.lift.run import run_lift
 from deepfeast.transforms.errors import ColumnNotFound, LiftError, SourceNotFound
 
 LONGER = "python:deepfeast.transforms.testing:WordLengths?dim=3"

@@ -7,7 +7,7 @@ from scipy.stats import ttest_1samp
 from sklearn.linear_model import Ridge
 
 from deepfeast.pipelines.lift import compare
-from deepfeast.pipelines.lift_stats import (
+from deepfeast.pipelines.lift.stats import (
     corrected_lift,
     detectable,
     holm,

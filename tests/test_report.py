@@ -18,9 +18,9 @@ from PIL import Image
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from deepfeast.pipelines.lift_data import read_problem
-from deepfeast.pipelines.lift_result import measure_lift
-from deepfeast.pipelines.report import render
+from deepfeast.pipelines.lift.data import read_problem
+from deepfeast.pipelines.lift.report import render
+from deepfeast.pipelines.lift.result import measure_lift
 
 TEXT = [f"text_vec_{position:03d}" for position in range(6)]
 PHOTO = [f"photo_vec_{position:03d}" for position in range(6)]

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift_arms import Arm, Blocks, word_counts
-from deepfeast.pipelines.lift_comparison import LINEAR, Comparison, Outcome, judge
-from deepfeast.pipelines.lift_models import default_models, linear_on_probes, side_by_side
+from deepfeast.pipelines.lift.arms import Arm, Blocks, word_counts
+from deepfeast.pipelines.lift.comparison import LINEAR, Comparison, Outcome, judge
+from deepfeast.pipelines.lift.models import default_models, linear_on_probes, side_by_side
 from deepfeast.transforms.errors import LiftError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift_data import Problem
-    from deepfeast.pipelines.lift_splits import Split
+    from deepfeast.pipelines.lift.data import Problem
+    from deepfeast.pipelines.lift.splits import Split
 
 Progress = Callable[[str, int, int], None]
 

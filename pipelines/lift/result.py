@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.leakage import Alarm, find_alarms
-from deepfeast.pipelines.lift_arms import plan_arms
-from deepfeast.pipelines.lift_bench import Progress, run_arms
-from deepfeast.pipelines.lift_comparison import Comparison
-from deepfeast.pipelines.lift_data import Problem
-from deepfeast.pipelines.lift_directions import Direction, directions
-from deepfeast.pipelines.lift_insights import (
+from deepfeast.pipelines.lift.arms import plan_arms
+from deepfeast.pipelines.lift.bench import Progress, run_arms
+from deepfeast.pipelines.lift.comparison import Comparison
+from deepfeast.pipelines.lift.data import Problem
+from deepfeast.pipelines.lift.directions import Direction, directions
+from deepfeast.pipelines.lift.insights import (
     FRACTIONS,
     CurvePoint,
     Importance,
@@ -22,9 +21,10 @@ from deepfeast.pipelines.lift_insights import (
     insight_arm,
     learning_curve,
 )
-from deepfeast.pipelines.lift_models import default_models
-from deepfeast.pipelines.lift_splits import make_splits
-from deepfeast.pipelines.lift_words import findings, headline
+from deepfeast.pipelines.lift.leakage import Alarm, find_alarms
+from deepfeast.pipelines.lift.models import default_models
+from deepfeast.pipelines.lift.splits import make_splits
+from deepfeast.pipelines.lift.words import findings, headline
 
 if TYPE_CHECKING:
     pass
@@ -83,7 +83,7 @@ class LiftResult:
 
     def print(self, console: Any = None) -> None:
         """Print the verdict and its table to the terminal."""
-        from deepfeast.pipelines.lift_print import print_result
+        from deepfeast.pipelines.lift.text import print_result
 
         print_result(self, console)
 
@@ -118,7 +118,7 @@ class LiftResult:
         """Write ``lift.html`` and ``lift.json`` into a folder, which is made if need be."""
         import json
 
-        from deepfeast.pipelines.report import render
+        from deepfeast.pipelines.lift.report import render
 
         folder.mkdir(parents=True, exist_ok=True)
         page, data = folder / "lift.html", folder / "lift.json"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift_comparison import Comparison
-    from deepfeast.pipelines.lift_data import Problem
-    from deepfeast.pipelines.lift_splits import Split
+    from deepfeast.pipelines.lift.comparison import Comparison
+    from deepfeast.pipelines.lift.data import Problem
+    from deepfeast.pipelines.lift.splits import Split
 
 DUPLICATES = 0.01
 FEWEST_WORDS = 8

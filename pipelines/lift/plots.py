@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
-    from deepfeast.pipelines.lift_data import Problem
-    from deepfeast.pipelines.lift_insights import CurvePoint, Importance
+    from deepfeast.pipelines.lift.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.data import Problem
+    from deepfeast.pipelines.lift.insights import CurvePoint, Importance
 
 WIDTH = 5.4  # inches of 72 units: 389 of the page's pixels
 COLOURS = {

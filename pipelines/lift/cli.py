@@ -89,7 +89,7 @@ def lift(
     """
     from rich.console import Console
 
-    from deepfeast.pipelines.lift_run import run_lift
+    from deepfeast.pipelines.lift.run import run_lift
     from deepfeast.pipelines.progress import shown
 
     with shown("lift") as progress:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift_arms import MAIN_FORMS
-from deepfeast.pipelines.lift_stats import corrected_lift
+from deepfeast.pipelines.lift.arms import MAIN_FORMS
+from deepfeast.pipelines.lift.stats import corrected_lift
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.comparison import Comparison, Outcome
 
 ALL = "all deep features together"
 FORMS = {

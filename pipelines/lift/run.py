@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift_bench import Progress
-from deepfeast.pipelines.lift_data import read_problem
-from deepfeast.pipelines.lift_models import load_model, load_pickle
-from deepfeast.pipelines.lift_result import LiftResult, measure_lift
+from deepfeast.pipelines.lift.bench import Progress
+from deepfeast.pipelines.lift.data import read_problem
+from deepfeast.pipelines.lift.models import load_model, load_pickle
+from deepfeast.pipelines.lift.result import LiftResult, measure_lift
 from deepfeast.pipelines.raw_contents import RawContents
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.errors import (

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift_arms import BASELINE, MAIN_FORMS, Arm, Blocks
-from deepfeast.pipelines.lift_models import side_by_side
-from deepfeast.pipelines.lift_stats import Lift, corrected_lift
+from deepfeast.pipelines.lift.arms import BASELINE, MAIN_FORMS, Arm, Blocks
+from deepfeast.pipelines.lift.models import side_by_side
+from deepfeast.pipelines.lift.stats import Lift, corrected_lift
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift_comparison import Comparison
-    from deepfeast.pipelines.lift_data import Problem
-    from deepfeast.pipelines.lift_splits import Split
+    from deepfeast.pipelines.lift.comparison import Comparison
+    from deepfeast.pipelines.lift.data import Problem
+    from deepfeast.pipelines.lift.splits import Split
 
 FRACTIONS = (0.15, 0.3, 0.6)
 SHUFFLES = 3

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines import lift_plots as plots
-from deepfeast.pipelines.lift_arms import HOW
-from deepfeast.pipelines.lift_directions import flat_map
-from deepfeast.pipelines.lift_insights import insight_arm
-from deepfeast.pipelines.lift_words import ALL, findings, headline, signed
+from deepfeast.pipelines.lift import plots
+from deepfeast.pipelines.lift.arms import HOW
+from deepfeast.pipelines.lift.directions import flat_map
+from deepfeast.pipelines.lift.insights import insight_arm
+from deepfeast.pipelines.lift.words import ALL, findings, headline, signed
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
-    from deepfeast.pipelines.lift_directions import Direction
-    from deepfeast.pipelines.lift_result import LiftResult
+    from deepfeast.pipelines.lift.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.directions import Direction
+    from deepfeast.pipelines.lift.result import LiftResult
 
 TEMPLATES = Path(__file__).parent / "templates"
 PHOTO_SIDE = 150

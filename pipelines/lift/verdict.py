@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift_arms import plan_arms
-from deepfeast.pipelines.lift_bench import Progress, run_arms
-from deepfeast.pipelines.lift_comparison import Comparison, Outcome
-from deepfeast.pipelines.lift_data import read_problem
-from deepfeast.pipelines.lift_splits import make_splits
+from deepfeast.pipelines.lift.arms import plan_arms
+from deepfeast.pipelines.lift.bench import Progress, run_arms
+from deepfeast.pipelines.lift.comparison import Comparison, Outcome
+from deepfeast.pipelines.lift.data import read_problem
+from deepfeast.pipelines.lift.splits import make_splits
 
 if TYPE_CHECKING:
     import pandas as pd

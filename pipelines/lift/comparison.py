@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift_arms import MAIN_FORMS, Arm
-from deepfeast.pipelines.lift_stats import (
+from deepfeast.pipelines.lift.arms import MAIN_FORMS, Arm
+from deepfeast.pipelines.lift.stats import (
     CONFIDENCE,
     Lift,
     Verdict,
@@ -23,8 +23,8 @@ from deepfeast.pipelines.lift_stats import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift_data import Problem
-    from deepfeast.pipelines.lift_splits import Split
+    from deepfeast.pipelines.lift.data import Problem
+    from deepfeast.pipelines.lift.splits import Split
 
 # No estimator's factory can be called so.
 LINEAR = "linear, alone"
@@ -119,7 +119,7 @@ class Comparison:
 
     def print(self, console: Any = None) -> None:
         """Print the table to the terminal."""
-        from deepfeast.pipelines.lift_print import print_comparison
+        from deepfeast.pipelines.lift.text import print_comparison
 
         print_comparison(self, console)
 

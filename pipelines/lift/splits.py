@@ -12,7 +12,7 @@ from deepfeast.transforms.probe import shuffled_folds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift_data import Problem
+    from deepfeast.pipelines.lift.data import Problem
 
 Split = tuple["NDArray[np.intp]", "NDArray[np.intp]"]
 

@@ -13,8 +13,8 @@ import pandas as pd
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift_data import Problem
-    from deepfeast.pipelines.lift_splits import Split
+    from deepfeast.pipelines.lift.data import Problem
+    from deepfeast.pipelines.lift.splits import Split
 
 BASELINE = "handcrafted"
 COMPONENTS = 30
@@ -180,7 +180,7 @@ class Blocks:
     def _inner_folds(self) -> Any:
         if self.problem.times is None:
             return 5
-        from deepfeast.pipelines.lift_splits import forward_splits
+        from deepfeast.pipelines.lift.splits import forward_splits
 
         rows = self.split[0]
         groups = None if self.problem.groups is None else self.problem.groups[rows]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.leakage import content_codes
+from deepfeast.pipelines.lift.leakage import content_codes
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift_data import Problem
+    from deepfeast.pipelines.lift.data import Problem
 
 
 @dataclass(frozen=True)

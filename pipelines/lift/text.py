@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift_words import findings, headline
+from deepfeast.pipelines.lift.words import findings, headline
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift_comparison import Comparison, Outcome
-    from deepfeast.pipelines.lift_result import LiftResult
+    from deepfeast.pipelines.lift.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.result import LiftResult
 
 COLOURS = {"helps": "green", "hurts": "red", "no evidence": "yellow"}
 
