@@ -131,7 +131,7 @@ def _old_contents(
     source: Source, feature: DeepFeature, encoder: Encoder, until: int | None
 ) -> Iterator[Any]:
     """Yield the contents of a column that are old enough, in the order of the source."""
-    reader = image_reader(feature.root or source.root, encoder.modality)
+    reader = image_reader(feature, source.root, encoder.modality)
     for part in source.slices:
         for _, batch in read_slice(part, [source.timestamp, feature.column]):
             times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())

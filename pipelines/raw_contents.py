@@ -73,7 +73,7 @@ class RawContents:
         view, spec, feature = self._features[name]
         try:
             column, root = self._column(view, spec, feature, wanted)
-            reader = image_reader(feature.root or root, self.modality(name))
+            reader = image_reader(feature, root, self.modality(name))
             values = read_contents(column, self.modality(name), reader).values
         except (DeepfeastError, OSError, pa.ArrowInvalid) as error:
             self.failures[name] = str(error)

@@ -79,7 +79,7 @@ class Job:
 
     def reader(self, feature: DeepFeature) -> Any:
         """Return the reader of a feature's image cells."""
-        return image_reader(feature.root or self.source.root, self.modalities[feature.name])
+        return image_reader(feature, self.source.root, self.modalities[feature.name])
 
     def window(self, *features: DeepFeature) -> int:
         """Return how many rows of these features a worker holds at a time."""

@@ -1,3 +1,4 @@
+import threading
 from typing import ClassVar
 
 import pyarrow as pa
@@ -41,6 +42,21 @@ def test_several_photos_in_one_cell_stay_together():
     contents = read_contents(cells, "image", Album())
     assert contents.values == [(b"A", b"B"), None, None, (b"A",)]
     assert contents.hashes[3] != content_hash(b"A")
+
+
+def test_cells_that_may_be_fetched_are_read_side_by_side_and_stay_in_order():
+    together = threading.Barrier(3, timeout=10)
+
+    class Slow(Album):
+        allow_hosts = ("photos.example.org",)
+
+        def read(self, cell):
+            together.wait()  # one after the other, the first would wait in vain
+            return super().read(cell)
+
+    contents = read_contents(pa.array(["b.jpg", "gone.jpg", "a.jpg"]), "image", Slow())
+    assert contents.values == [b"B", None, b"A"]
+    assert list(contents.rejects) == [1]
 
 
 def test_a_number_is_no_text():

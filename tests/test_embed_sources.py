@@ -1,7 +1,10 @@
 """Where raw rows may come from, and what happens when a source changes or fails."""
 
+import functools
+import http.server
 import os
 import subprocess
+import threading
 from datetime import datetime, timezone
 
 import fsspec
@@ -13,6 +16,11 @@ from deltalake import DeltaTable, write_deltalake
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, TableError
 
 FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 def rows(**titles):
@@ -115,6 +123,34 @@ def test_a_photo_that_vanishes_during_the_run_is_a_reject(Shirts, tmp_path, monk
     assert [key for key, vector in shirts.vectors().items() if vector is None] == ["a"]
     (example,) = next(iter(run.reasons.values()))["examples"]
     assert "id=a" in example
+
+
+def test_photos_are_fetched_from_hosts_that_the_feature_allows(Shirts, tmp_path, monkeypatch):
+    from PIL import Image
+
+    from deepfeast.transforms import image_reader
+
+    shirts = Shirts(tmp_path, {"vec": "photo"})
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    # The test's only server is on this machine: its address stands for a public one.
+    monkeypatch.setattr(image_reader, "is_public", lambda address: address == "127.0.0.1")
+    page = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        names = {"file": "red.png", "url": f"{site}/red.png", "gone": f"{site}/blue.png"}
+        shirts.write([{"id": key, "photo": photo} for key, photo in names.items()])
+        shirts.declare("image-untrained")
+        assert shirts.embed(allowed_rejects=0.9).reasons.keys() == {"url_not_allowed"}
+        shirts.declare("image-untrained", allow_hosts=["127.0.0.1"])
+        run = shirts.embed(allowed_rejects=0.9)
+        assert shirts.embed(allowed_rejects=0.9).version is None
+        server.shutdown()
+    # The same picture, already in the table by its file, is not encoded again for its URL.
+    assert (run.rows, run.encoded) == (1, 0)
+    vectors = shirts.vectors()
+    assert vectors["url"] == vectors["file"] is not None
+    assert vectors["gone"] is None
 
 
 @pytest.fixture

@@ -31,12 +31,20 @@ def test_the_registry_gives_back_an_equal_spec(tmp_path):
     store = FeatureStore(str(tmp_path))
     declared = view(
         DeepFeature("vec", column="title", encoder=WORDS, reduce="l2"),
-        DeepFeature("photo", column="photo", encoder=WORDS, root="/photos", pool="max"),
+        DeepFeature(
+            "photo",
+            column="photo",
+            encoder=WORDS,
+            root="/photos",
+            pool="max",
+            allow_hosts=[".example.org"],
+        ),
     )
     store.apply([shirt, raw, declared])
     found, spec = find_deep_view(FeatureStore(str(tmp_path)), "deep")
     assert spec == deep_spec(declared)
     assert spec.feature("photo").pool == "max"
+    assert spec.feature("photo").allow_hosts == (".example.org",)
     assert found.batch_source.path == "data/embeddings/deep"
     with pytest.raises(FeatureNotFound, match="Did you mean 'deep'"):
         find_deep_view(store, "depp")
@@ -58,6 +66,8 @@ def test_an_ordinary_view_has_no_spec():
         ({"name": "my-vec"}, "letters, digits and underscores"),
         ({"precision": "quick"}, "'fast', 'exact'"),
         ({"pool": "median"}, "'mean', 'max'"),
+        ({"allow_hosts": "photos.example.org"}, "a list of names of hosts"),
+        ({"allow_hosts": ["https://photos.example.org"]}, "without scheme, port or path"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused(wrong, message):

@@ -7,8 +7,10 @@ content and never of the path.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,10 @@ from deepfeast.transforms.errors import Reject
 
 if TYPE_CHECKING:
     from deepfeast.transforms.encoders.base import Encoder
+    from deepfeast.transforms.views import DeepFeature
 
+FETCHES = 16
+"""URLs fetched at a time."""
 HASH_BYTES = 16
 HASH_TYPE = pa.binary(HASH_BYTES)
 
@@ -69,14 +74,11 @@ def read_contents(column: pa.Array | pa.ChunkedArray, modality: str, reader: Any
         values = [cell if cell and not cell.isspace() else None for cell in cells]
         return Contents(values, [value and content_hash(value) for value in values], {})
     contents = Contents([None] * len(cells), [None] * len(cells), {})
-    read = _text if modality == "text" else reader.read
-    for position, cell in enumerate(cells):
-        try:
-            value = _read_cell(cell, read)
-        except Reject as reject:
-            contents.rejects[position] = reject
-            continue
-        if value is not None:
+    read = functools.partial(_attempt, _text if modality == "text" else reader.read)
+    for position, value in enumerate(_each(read, cells, getattr(reader, "allow_hosts", ()))):
+        if isinstance(value, Reject):
+            contents.rejects[position] = value
+        elif value is not None:
             contents.values[position] = value
             contents.hashes[position] = content_hash(value)
     return contents
@@ -84,6 +86,21 @@ def read_contents(column: pa.Array | pa.ChunkedArray, modality: str, reader: Any
 
 def _is_text(type_: pa.DataType) -> bool:
     return pa.types.is_string(type_) or pa.types.is_large_string(type_)
+
+
+def _each(read: Any, cells: list[Any], hosts: Sequence[str]) -> list[Any]:
+    """Read the cells in order; those that may have to be fetched, several at a time."""
+    if not hosts:
+        return [read(cell) for cell in cells]
+    with ThreadPoolExecutor(FETCHES, thread_name_prefix="deepfeast-fetch") as pool:
+        return list(pool.map(read, cells))
+
+
+def _attempt(read: Any, cell: Any) -> Any:
+    try:
+        return _read_cell(cell, read)
+    except Reject as reject:
+        return reject
 
 
 def _read_cell(cell: Any, read: Any) -> Any:
@@ -146,13 +163,16 @@ def encode_column(column: pa.Array, encoder: Encoder, reader: Any = None) -> Enc
     return encode_contents(read_contents(column, encoder.modality, reader), encoder)
 
 
-def image_reader(root: str, modality: str) -> Any:
-    """Return the reader of image cells below `root`, or None for texts."""
+def image_reader(feature: DeepFeature, root: str, modality: str) -> Any:
+    """Return the reader of a feature's image cells, or None for texts.
+
+    Paths are relative to the feature's own root, or else to `root`.
+    """
     if modality == "text":
         return None
     from deepfeast.transforms.images import ImageReader
 
-    return ImageReader(root)
+    return ImageReader(feature.root or root, allow_hosts=feature.allow_hosts)
 
 
 def hash_array(hashes: Sequence[bytes | None]) -> pa.FixedSizeBinaryArray:

@@ -82,7 +82,7 @@ class EmbedColumns(beam.PTransform):
 
     def __init__(
         self,
-        features: Sequence[DeepFeature | dict[str, str]],
+        features: Sequence[DeepFeature | dict[str, Any]],
         root: str = ".",
         threads: int | None = None,
     ):
@@ -113,7 +113,7 @@ class EmbedColumns(beam.PTransform):
         )
 
 
-def _as_feature(feature: DeepFeature | dict[str, str]) -> DeepFeature:
+def _as_feature(feature: DeepFeature | dict[str, Any]) -> DeepFeature:
     if isinstance(feature, DeepFeature):
         return feature
     try:
@@ -133,7 +133,7 @@ class _EmbedBatch(beam.DoFn):
     def setup(self) -> None:
         self.encoders = [loaded(feature, self.threads) for feature in self.features]
         self.readers = [
-            image_reader(feature.root or self.root, encoder.modality)
+            image_reader(feature, self.root, encoder.modality)
             for feature, encoder in zip(self.features, self.encoders, strict=True)
         ]
 

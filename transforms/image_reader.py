@@ -142,7 +142,11 @@ class ImageReader:
         )
         if parts.scheme not in ("http", "https") or not listed or parts.username is not None:
             known = ", ".join(self.allow_hosts) or "none, URLs are off"
-            raise Reject("url_not_allowed", f"{url[:200]!r}: hosts that may be read: {known}")
+            raise Reject(
+                "url_not_allowed",
+                f"{url[:200]!r}: hosts that may be read: {known}. "
+                f"Allow one: DeepFeature(..., allow_hosts=['photos.example.org'])",
+            )
         return parts
 
     def _get(self, parts: SplitResult, deadline: float) -> tuple[int, str | None, bytes]:

@@ -216,7 +216,7 @@ class OnlineFeatures:
         from deepfeast.transforms.contents import encode_column, image_reader
 
         encoder = self._encoder(view, deep)
-        reader = image_reader(self._root(view, deep), encoder.modality)
+        reader = image_reader(deep, self._root(view, deep), encoder.modality)
         encoded = encode_column(pa.array(values), encoder, reader)
         return [
             (REJECTED if row in encoded.rejects else NULL if np.isnan(v[0]) else ENCODED, v)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SPEC_TAG = "deepfeast"
 SPEC_VERSION = 1
 CREATED = "created_timestamp"
+_HOST = re.compile(r"\.?[\w-]+(\.[\w-]+)*")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class DeepFeature:
         Folder that image paths are relative to. By default the folder of the source.
     pool : {"mean", "max"}
         How the vectors of several photos in one cell become one.
+    allow_hosts : sequence of str, optional
+        Hosts from which an image cell may be a URL, e.g. ``["photos.example.org"]``; with a
+        leading dot all hosts below a domain. By default none: URLs are rejects. Every run
+        fetches every URL, to see whether its content is new.
 
     Examples
     --------
@@ -61,6 +67,7 @@ class DeepFeature:
     precision: str = "fast"
     root: str | None = None
     pool: str = "mean"
+    allow_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -74,6 +81,13 @@ class DeepFeature:
                     f"{field}={getattr(self, field)!r} on deep feature {self.name!r}: "
                     f"expected one of {', '.join(map(repr, allowed))}."
                 )
+        hosts = self.allow_hosts
+        if isinstance(hosts, str) or not all(_HOST.fullmatch(host) for host in hosts):
+            raise SpecError(
+                f"allow_hosts={hosts!r} on deep feature {self.name!r}: expected a list of names "
+                f"of hosts, without scheme, port or path, e.g. ['photos.example.org']."
+            )
+        object.__setattr__(self, "allow_hosts", tuple(hosts))
 
     @property
     def hash_column(self) -> str:
