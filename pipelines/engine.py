@@ -42,7 +42,7 @@ class BeamEngineConfig(FeastConfigBaseModel):
     """A Beam runner by name."""
     options: Sequence[str] = ()
     """Beam options as on a command line, e.g. ``["--flink_master=host:8081"]``."""
-    batch_rows: int = 10_000
+    batch_rows: int = 5_000
     """Rows of one write to the online store."""
     staging: str | None = None
     """Folder that driver and workers share; needed by remote runners for sources not in files."""
@@ -98,7 +98,7 @@ class BeamEngine(ComputeEngine):
         *,
         runner: str = "FnApiRunner",
         options: Sequence[str] = (),
-        batch_rows: int = 10_000,
+        batch_rows: int = 5_000,
         staging: str | None = None,
         embed: bool = True,
         **feast: Any,

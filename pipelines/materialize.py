@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apache_beam as beam
 import numpy as np
@@ -22,9 +24,11 @@ from deepfeast.transforms.protos import to_values
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
+    from numpy.typing import NDArray
 
 KEYS_PER_PART = 5_000_000
 Place = tuple[int, bytes]
+T = TypeVar("T")
 
 
 class FindLatest(beam.DoFn):
@@ -70,18 +74,33 @@ class WriteOnline(beam.DoFn):
     def process(self, place: tuple[int, Iterable[bytes]]) -> None:
         group, packed = place
         wanted = np.sort(np.concatenate([np.frombuffer(rows, np.int64) for rows in packed]))
+        for rows in ahead(self._rows(group, wanted)):
+            written = self.table.write_newer(rows)
+            self.written.inc(written)
+            self.older.inc(len(rows.keys) - written)
+
+    def _rows(self, group: int, wanted: NDArray[np.int64]) -> Iterator[OnlineRows]:
         first = 0
         for batch in self.reading.scan(group, self.reading.columns.all, self.batch_rows):
             low, high = np.searchsorted(wanted, [first, first + len(batch)])
             if low < high:
-                self._write(batch.take(pa.array(wanted[low:high] - first)))
+                chosen = batch.take(pa.array(wanted[low:high] - first))
+                yield to_online_rows(chosen, self.reading, self.view)
             first += len(batch)
 
-    def _write(self, batch: pa.RecordBatch) -> None:
-        rows = to_online_rows(batch, self.reading, self.view)
-        written = self.table.write_newer(rows)
-        self.written.inc(written)
-        self.older.inc(len(batch) - written)
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Make each item in a thread, while the one before it is in use.
+
+    >>> list(ahead(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    end: Any = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="deepfeast-ahead") as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item
 
 
 def to_online_rows(batch: pa.RecordBatch, reading: Reading, view: FeatureView) -> OnlineRows:
@@ -90,10 +109,8 @@ def to_online_rows(batch: pa.RecordBatch, reading: Reading, view: FeatureView) -
 
     columns = reading.columns
     keys = [batch.column(name).to_pylist() for name in columns.keys.values()]
-    times = to_instants(batch.column(columns.time), columns.time).to_pylist()
-    created = None
-    if columns.created:
-        created = to_instants(batch.column(columns.created), columns.created).to_pylist()
+    times = _moments(batch, columns.time)
+    created = _moments(batch, columns.created) if columns.created else None
     kinds = {field.name: field.dtype.to_value_type() for field in view.features}
     return OnlineRows(
         keys=list(zip(*keys, strict=True)) if keys else [(DUMMY_ENTITY_VAL,)] * len(batch),
@@ -104,6 +121,13 @@ def to_online_rows(batch: pa.RecordBatch, reading: Reading, view: FeatureView) -
             for name, raw in columns.features.items()
         },
     )
+
+
+def _moments(batch: pa.RecordBatch, name: str) -> list[datetime | None]:
+    # Through numpy: Arrow makes a datetime with a zone at a fifth of the speed.
+    naive = to_instants(batch.column(name), name).cast(pa.timestamp("us"))
+    made = naive.to_numpy(zero_copy_only=False).astype(object)
+    return [moment and moment.replace(tzinfo=timezone.utc) for moment in made]
 
 
 def run(

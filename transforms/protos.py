@@ -121,8 +121,8 @@ def _varint(number: int) -> bytes:
 
 
 def _scalars(column: pa.Array, name: str) -> list[bytes]:
-    numbers = column.to_pylist()
     if name in _NUMBERS:
+        numbers = column.to_pylist()
         code, field, wire = _NUMBERS[name]
         pack = struct.Struct(f"<B{code[1]}").pack
         tag = field << 3 | wire
@@ -132,10 +132,13 @@ def _scalars(column: pa.Array, name: str) -> list[bytes]:
     from feast.protos.feast.types.Value_pb2 import Value
 
     field_name = _FIELDS[name]
-    return [
-        b"" if number is None else Value(**{field_name: number}).SerializeToString()
-        for number in numbers
+    # Counts, codes and words repeat: each is written once.
+    distinct = column.dictionary_encode()
+    made = [
+        Value(**{field_name: value}).SerializeToString()
+        for value in distinct.dictionary.to_pylist()
     ]
+    return [b"" if place is None else made[place] for place in distinct.indices.to_pylist()]
 
 
 def _through_feast(column: pa.Array, value_type: ValueType) -> list[bytes]:
@@ -194,13 +197,16 @@ def to_vectors(
 def to_scalars(values: Sequence[bytes | None], value_type: ValueType) -> list[Any]:
     """Turn values into Python values, None where there is none."""
     if value_type.name in _NUMBERS:
+        if values and all(values):
+            return _packed(values, value_type).tolist()
         unpack = struct.Struct(_NUMBERS[value_type.name][0]).unpack_from
         return [unpack(value, 1)[0] if value else None for value in values]
     if value_type.name in _FIELDS:
         from feast.protos.feast.types.Value_pb2 import Value
 
         get, read = attrgetter(_FIELDS[value_type.name]), Value.FromString
-        return [get(read(value)) if value else None for value in values]
+        distinct = {value: get(read(value)) if value else None for value in set(values)}
+        return [distinct[value] for value in values]
     return [python_value(value) for value in values]
 
 
@@ -214,12 +220,17 @@ def to_numbers(values: Sequence[bytes | None], value_type: ValueType) -> NDArray
     """
     name = value_type.name
     if name in _NUMBERS and all(values):
-        packed = np.frombuffer(b"".join(values), [("tag", "u1"), ("n", _NUMBERS[name][0])])  # type: ignore[arg-type]
-        return packed["n"].astype(np.float64)
+        return _packed(values, value_type).astype(np.float64)
     if name not in ("FLOAT", "DOUBLE", "INT32", "INT64", "BOOL"):
         raise TypeError(f"{name} is no number")
     scalars = to_scalars(values, value_type)
     return np.array(scalars, np.float64)
+
+
+def _packed(values: Sequence[bytes | None], value_type: ValueType) -> NDArray[Any]:
+    """Read floats none of which is missing, in the precision they are kept in."""
+    record = [("tag", "u1"), ("number", _NUMBERS[value_type.name][0])]
+    return np.frombuffer(b"".join(values), record)["number"]  # type: ignore[arg-type]
 
 
 def python_value(value: bytes | None) -> Any:
