@@ -265,3 +265,5 @@ def test_a_folder_without_a_teacher_or_without_photos_says_what_to_do(tmp_path):
         Teacher(tmp_path)
     with pytest.raises(SystemExit, match="no photographs"):
         open_photos(tmp_path)
+    with pytest.raises(SystemExit, match="give one of photographs as --photos"):
+        open_photos(tmp_path / "nowhere")

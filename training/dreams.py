@@ -24,7 +24,6 @@ def dream(pictures: torch.Tensor, teacher: Teacher, dice: Dice) -> torch.Tensor:
     or in one part of it. Returns float32 of the shape given.
     """
     n, side = len(pictures), pictures.shape[-1]
-    # As many channels as one at least, four at most.
     wanted = torch.zeros(n, DIM, device=dice.device)
     for channel in range(4):
         sure = 1.0 if channel == 0 else dice.chance(0.5, n)[:, None]

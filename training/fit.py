@@ -1,4 +1,4 @@
-"""Fit the student to the teacher, each picture seen by both and by nobody again."""
+"""Fit the student to the teacher, each view seen by both and never again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from torch.nn import functional
 from views import student_view
 
 from deepfeast.transforms.encoders import tiny
+from deepfeast.transforms.encoders.pixels import Preprocessing
 
 WEIGHTS = (1.0, 0.5, 0.15, 0.15, 0.15, 0.25, 0.25)
 """Of each part in the loss: pooled, cells, three hints, two sets of statistics."""
+
+_AS_A_USER = Preprocessing(256, (SIDE, SIDE), Image.BILINEAR, (127.5,) * 3, (127.5,) * 3)
 
 
 class Student(nn.Module):
@@ -241,12 +244,7 @@ def fit(
 
 def whole_view(photo: Image.Image) -> torch.Tensor:
     """Show a photograph as the teacher's preprocessing does: (3, 224, 224) of 0 to 255."""
-    short = min(photo.size)
-    wide, tall = (round(side * 256 / short) for side in photo.size)
-    small = photo.resize((wide, tall), Image.BILINEAR)
-    left, top = (wide - SIDE) // 2, (tall - SIDE) // 2
-    centre = small.crop((left, top, left + SIDE, top + SIDE))
-    return torch.from_numpy(np.array(centre)).permute(2, 0, 1).float()
+    return torch.from_numpy(np.array(_AS_A_USER(photo))).permute(2, 0, 1).float()
 
 
 def export(state: dict[str, torch.Tensor], path: Path) -> None:

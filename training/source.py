@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from dreams import dream
-from pictures import draw
+from pictures import SIDE, draw
 from PIL import Image
 from teacher import Teacher
-from textures import SIDE, textures
+from textures import textures
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from views import Dice, draw_views
 
@@ -132,6 +132,8 @@ def open_photos(
     """Photographs of a folder, and scikit-learn's two, decoded: those to use, those kept out."""
     from sklearn.datasets import load_sample_images
 
+    if not folder.is_dir():
+        raise SystemExit(f"no folder {folder}: give one of photographs as --photos")
     banned = set(keep_out.read_text().split()) if keep_out else set()
     used, kept = [], []
     for file in sorted(folder.iterdir()):

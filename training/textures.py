@@ -7,11 +7,9 @@ are near those of photographs (Baradad et al. 2021, "Learning to See by Looking 
 from __future__ import annotations
 
 import torch
+from pictures import SIDE
 from torch.nn import functional
 from views import Dice
-
-SIDE = 256
-"""Pixels along a stored picture."""
 
 
 def textures(n: int, dice: Dice) -> torch.Tensor:

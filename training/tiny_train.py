@@ -5,10 +5,10 @@ Examples, from the root of the repository:
   # ten minutes on a GPU
   python training/tiny_train.py --photos ../shared/data/listings/photos \
     --teacher ../shared/models/mobilenet_v2 --cache /tmp/tiny --device cuda \
-    --batch 512 --room 40000 --workers 15 --dreams 12000 --minutes 10
+    --batch 512 --room 40000 --workers 15 --dreams 10000 --pictures 3.5e6
   # an afternoon on two cores
   python training/tiny_train.py --photos ../shared/data/listings/photos \
-    --teacher ../shared/models/mobilenet_v2 --cache /tmp/tiny --dreams 2000
+    --teacher ../shared/models/mobilenet_v2 --cache /tmp/tiny --dreams 2000 --pictures 5e5
 
 It carries on where it stopped.
 """
@@ -46,6 +46,13 @@ def main() -> None:
     from source import open_photos
     from teacher import Teacher
 
+    from deepfeast.transforms.encoders.engine import find_device
+    from deepfeast.transforms.errors import SpecError
+
+    try:
+        find_device(options["device"])
+    except SpecError as error:
+        parser.error(str(error))
     photos, kept_out = open_photos(options.pop("photos"), options.pop("keep_out"))
     teacher = Teacher(options.pop("teacher"), options["device"])
     fit(options.pop("cache"), teacher, photos, kept_out, **options)

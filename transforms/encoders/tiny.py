@@ -2,7 +2,7 @@
 
 It was distilled from a MobileNetV2 (``weights/image_tiny.md`` says on what and how well), so
 that images have an encoder where no model hub can be reached. Only convolutions, ReLU, sums
-and one mean: any engine runs it.
+and means: any engine runs it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LEAK = 0.1
 
 
 def network(*, batch_norm: bool = False) -> nn.Module:
-    """Build the network, its weights at random: 1.4 M parameters, 0.15 GFLOP a picture.
+    """Build the network, its weights at random: 1.4 M parameters, 0.14 GFLOP a picture.
 
     Parameters
     ----------
