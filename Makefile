@@ -28,7 +28,7 @@ check: $(STAMP)  ## format and lint checks, types, documentation examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto tests/test_documentation.py
+	$(BIN)/python -m pytest -q -n auto tests/whole/test_documentation.py
 
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
@@ -38,7 +38,7 @@ bench: $(STAMP)  ## run every benchmark; each ends with a RESULT line
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 docs: $(STAMP)  ## check that every example in README and docs runs
-	$(BIN)/python -m pytest -q tests/test_documentation.py
+	$(BIN)/python -m pytest -q tests/whole/test_documentation.py
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build demo *.egg-info

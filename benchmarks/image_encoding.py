@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from deepfeast.transforms.encoders import get_encoder
-from deepfeast.transforms.encoders.engine import cores, smallest_cosine
+from deepfeast.transforms.encoders.machine import cores, smallest_cosine
 
 ROOT = Path(__file__).resolve().parent.parent
 GOALS = {"pipeline": 4.0, "cosine": 0.9999}

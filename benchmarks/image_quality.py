@@ -77,7 +77,7 @@ def kept_out(rooms: pd.Series) -> np.ndarray:
 
 def encoders(teacher: Path, weights: Path | None) -> dict[str, Features]:
     """Name each way to turn pictures into features."""
-    from deepfeast.transforms.encoders import tiny
+    from deepfeast.transforms.encoders.image import tiny
 
     student = tiny.network() if weights else tiny.trained_network()
     if weights:
@@ -146,7 +146,7 @@ def judge_marketplace(networks: dict[str, Features], listings: int) -> dict[str,
 
     Five folds grouped by seller; missing and damaged photos have no vector.
     """
-    from deepfeast.pipelines.marketplace import write_marketplace
+    from deepfeast.pipelines.demo.market import write_marketplace
 
     with tempfile.TemporaryDirectory() as folder:
         market = write_marketplace(Path(folder), listings=listings)
@@ -215,7 +215,7 @@ def _grouped_r2(
     from sklearn.decomposition import PCA
     from sklearn.model_selection import GroupKFold
 
-    from deepfeast.pipelines.lift.models import default_models
+    from deepfeast.pipelines.lift.ask.models import default_models
 
     scores = []
     for fit, test in GroupKFold(5).split(table, target, groups):

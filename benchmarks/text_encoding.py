@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from deepfeast.transforms.encoders import Encoder, get_encoder
-from deepfeast.transforms.encoders.engine import core_pool, cores, smallest_cosine
+from deepfeast.transforms.encoders.machine import core_pool, cores, smallest_cosine
 
 ROOT = Path(__file__).resolve().parent.parent
 MIX = {"title": 300, "location": 200, "description": 250, "amenities": 250}

@@ -23,7 +23,7 @@ from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from deepfeast.pipelines.embed import Run
+    from deepfeast.pipelines.embed.job import Run
 
 app = typer.Typer(
     help="Deep features for the models you already have.\n\n"
@@ -109,8 +109,8 @@ def embed(
 
     Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
     """
-    from deepfeast.pipelines.embed import embed as embed_view
-    from deepfeast.pipelines.progress import shown
+    from deepfeast.pipelines.embed.job import embed as embed_view
+    from deepfeast.pipelines.terminal import shown
     from deepfeast.transforms.views import deep_spec
 
     names, options = _split(views or [])
@@ -195,7 +195,7 @@ def rejects(
 
     Example: deepfeast rejects listing_deep --all --repo feature_repo
     """
-    from deepfeast.pipelines.rejects import standing_rejects
+    from deepfeast.pipelines.embed.rejects import standing_rejects
 
     table = _table(repo, view)
     table.must_exist()
@@ -213,7 +213,7 @@ def versions(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
 
     Example: deepfeast versions listing_deep --repo feature_repo
     """
-    from deepfeast.pipelines.versions import list_versions
+    from deepfeast.transforms.embeddings.versions import list_versions
 
     rows = [
         {
@@ -238,7 +238,7 @@ def rollback(view: View, version: Number, repo: Repo = Path()) -> None:
 
     Example: deepfeast rollback listing_deep 1 --repo feature_repo
     """
-    from deepfeast.pipelines.versions import rollback as roll_back
+    from deepfeast.transforms.embeddings.versions import rollback as roll_back
 
     roll_back(_table(repo, view), version)
     print(
@@ -260,14 +260,14 @@ def vacuum(
 
     Example: deepfeast vacuum listing_deep --drop 1 --repo feature_repo
     """
-    from deepfeast.pipelines.versions import vacuum as sweep
+    from deepfeast.transforms.embeddings.versions import vacuum as sweep
 
     gone = sweep(_table(repo, view), drop)
     print(f"{view}: {len(gone)} leftovers deleted" if gone else f"{view}: nothing to delete")
 
 
 def _table(repo: Path, view: str) -> Any:
-    from deepfeast.pipelines.embed import embedding_table
+    from deepfeast.pipelines.embed.job import embedding_table
     from deepfeast.transforms.views import find_deep_view
 
     store = open_store(repo)

@@ -58,7 +58,7 @@ def diagnose(store: FeatureStore | str | Path) -> list[Finding]:
     list of Finding
         Errors first; empty where nothing is wrong.
     """
-    from deepfeast.transforms.retrieval import open_store
+    from deepfeast.transforms.history.retrieval import open_store
 
     store = open_store(store)
     views = list(store.list_feature_views())
@@ -159,7 +159,7 @@ def check_source(store: FeatureStore, view: FeatureView) -> Iterator[Finding]:
     """Look at the table that a view reads."""
     from feast import FileSource
 
-    from deepfeast.transforms.file_sources import open_source, source_uri
+    from deepfeast.transforms.files.place import open_source, source_uri
 
     source = view.batch_source
     where = f"view {view.name}"
@@ -209,8 +209,8 @@ def check_deep_view(
     store: FeatureStore, view: FeatureView, spec: DeepViewSpec
 ) -> Iterator[Finding]:
     """Look whether the embedding table is there, is of the declared encoders, and is fresh."""
-    from deepfeast.transforms.file_sources import source_uri
-    from deepfeast.transforms.fitted import fitted_encoder
+    from deepfeast.transforms.embeddings.state import fitted_encoder
+    from deepfeast.transforms.files.place import source_uri
     from deepfeast.transforms.signature import table_fingerprints
 
     where, source = f"view {view.name}", view.batch_source
@@ -276,7 +276,7 @@ def _aware(time: datetime) -> datetime:
 
 def _newest_embedded(uri: str, time: str) -> tuple[datetime | None, datetime | None]:
     """Return the latest event time and the latest created time of an embedding table."""
-    from deepfeast.transforms.tables import open_table
+    from deepfeast.transforms.files.table import open_table
 
     newest: list[datetime | None] = [None, None]
     for batch in open_table(uri, delta=True).scan([time, CREATED]):
@@ -285,7 +285,7 @@ def _newest_embedded(uri: str, time: str) -> tuple[datetime | None, datetime | N
 
 
 def _newest_raw(store: FeatureStore, name: str) -> datetime | None:
-    from deepfeast.pipelines.sources import event_times, open_source, read_slice
+    from deepfeast.transforms.files.slices import event_times, open_source, read_slice
 
     newest = None
     with tempfile.TemporaryDirectory() as scratch:

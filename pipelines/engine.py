@@ -22,8 +22,8 @@ from feast.infra.common.materialization_job import MaterializationJob, Materiali
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
-from deepfeast.pipelines.places import Columns, Reading, Span
-from deepfeast.transforms.file_sources import open_source
+from deepfeast.pipelines.materialize.places import Columns, Reading, Span
+from deepfeast.transforms.files.place import open_source
 from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
@@ -142,14 +142,14 @@ class BeamEngine(ComputeEngine):
     def _embed(self, view: FeatureView) -> None:
         from feast import FeatureStore
 
-        from deepfeast.pipelines.embed import embed
+        from deepfeast.pipelines.embed.job import embed
 
         repo = str(self.repo_config.repo_path) if self.repo_config.repo_path else None
         store = FeatureStore(repo_path=repo, config=self.repo_config)
         embed(store, view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
-        from deepfeast.pipelines.materialize import run
+        from deepfeast.pipelines.materialize.job import run
 
         deep = deep_spec(view) is not None
         span = Span(task.start_time, task.end_time, news=deep)

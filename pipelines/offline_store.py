@@ -36,15 +36,15 @@ from feast.utils import _get_requested_feature_views_to_features_dict, compute_n
 
 from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
 from deepfeast.transforms.errors import JoinError, SourceNotFound
-from deepfeast.transforms.file_sources import (
+from deepfeast.transforms.files.place import (
     file_source,
     locate,
     open_source,
     write_source,
 )
-from deepfeast.transforms.history import PointInTimeJoin, StoredRows, ViewHistory
-from deepfeast.transforms.latest import latest_rows, rows_between
-from deepfeast.transforms.tables import FeatureTable
+from deepfeast.transforms.files.table import FeatureTable
+from deepfeast.transforms.history.latest import latest_rows, rows_between
+from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows, ViewHistory
 from deepfeast.transforms.times import instant, utc_times
 
 STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"

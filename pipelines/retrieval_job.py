@@ -20,8 +20,8 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from deepfeast.transforms.errors import SpecError
-from deepfeast.transforms.file_sources import file_source, source_uri, write_source
-from deepfeast.transforms.history import PointInTimeJoin
+from deepfeast.transforms.files.place import file_source, source_uri, write_source
+from deepfeast.transforms.history.views import PointInTimeJoin
 
 
 class Result(Protocol):

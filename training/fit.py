@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional
 from views import student_view
 
-from deepfeast.transforms.encoders import tiny
-from deepfeast.transforms.encoders.pixels import Preprocessing
+from deepfeast.transforms.encoders.image import tiny
+from deepfeast.transforms.encoders.image.pixels import Preprocessing
 
 WEIGHTS = (1.0, 0.5, 0.15, 0.15, 0.15, 0.25, 0.25)
 """Of each part in the loss: pooled, cells, three hints, two sets of statistics."""

@@ -46,7 +46,7 @@ def main() -> None:
     from source import open_photos
     from teacher import Teacher
 
-    from deepfeast.transforms.encoders.engine import find_device
+    from deepfeast.transforms.encoders.machine import find_device
     from deepfeast.transforms.errors import SpecError
 
     try:

@@ -16,7 +16,7 @@ import torch
 from teacher import SIDE
 from torch.nn import functional
 
-from deepfeast.transforms.encoders import tiny
+from deepfeast.transforms.encoders.image import tiny
 
 
 class Dice:

@@ -140,7 +140,7 @@ class FeastFeatures(TransformerMixin, BaseEstimator):
     def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Keep the columns that decide the answer: keys, time and request data."""
         from deepfeast.transforms.columns import resolve_features
-        from deepfeast.transforms.retrieval import label_columns
+        from deepfeast.transforms.history.retrieval import label_columns
 
         store = _store(self.repo)
         needed = label_columns(store, resolve_features(store, self.service))

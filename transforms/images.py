@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.cells.reader import ImageReader
 from deepfeast.transforms.errors import Reject
-from deepfeast.transforms.image_reader import ImageReader
 
 if TYPE_CHECKING:
     import PIL.Image

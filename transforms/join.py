@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deepfeast.transforms.columns import ServiceColumn
 from deepfeast.transforms.errors import JoinError
-from deepfeast.transforms.retrieval import Retrieval
+from deepfeast.transforms.history.retrieval import Retrieval
 from deepfeast.transforms.signature import describe
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ import numpy as np
 
 from deepfeast.transforms.columns import ServiceColumn, service_columns
 from deepfeast.transforms.errors import JoinError
-from deepfeast.transforms.online_tables import OnlineRows
-from deepfeast.transforms.online_view import (
+from deepfeast.transforms.online.protos import to_numbers, to_scalars, to_values, to_vectors
+from deepfeast.transforms.online.table import OnlineRows
+from deepfeast.transforms.online.view import (
     ENCODED,
     GIVEN,
     NULL,
@@ -26,7 +27,6 @@ from deepfeast.transforms.online_view import (
     OnlineView,
     open_views,
 )
-from deepfeast.transforms.protos import to_numbers, to_scalars, to_values, to_vectors
 from deepfeast.transforms.signature import check_signature, describe, load_signature
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class OnlineFeatures:
         """Encode raw values as the embed job does."""
         import pyarrow as pa
 
-        from deepfeast.transforms.contents import encode_column, image_reader
+        from deepfeast.transforms.cells.content import encode_column, image_reader
 
         encoder = self._encoder(view, deep)
         reader = image_reader(deep, self._root(view, deep), encoder.modality)
@@ -225,9 +225,9 @@ class OnlineFeatures:
 
     def _encoder(self, view: OnlineView, deep: DeepFeature) -> Encoder:
         """Return the encoder that the view's embedding table was made with."""
+        from deepfeast.transforms.embeddings.state import fitted_encoder
         from deepfeast.transforms.encoders import build_encoder
-        from deepfeast.transforms.file_sources import source_uri
-        from deepfeast.transforms.fitted import fitted_encoder
+        from deepfeast.transforms.files.place import source_uri
 
         name = f"{view.table.view.name}:{deep.name}"
         if name not in self._encoders:
@@ -245,7 +245,7 @@ class OnlineFeatures:
 
     def _root(self, view: OnlineView, deep: DeepFeature) -> str:
         """Return the folder that image paths are relative to: as in the embed job, the source's."""
-        from deepfeast.transforms.file_sources import source_uri
+        from deepfeast.transforms.files.place import source_uri
 
         if deep.root or view.spec is None:
             return deep.root or ""

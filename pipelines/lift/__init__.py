@@ -12,16 +12,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift.bench import Progress
-    from deepfeast.pipelines.lift.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.measure.bench import Progress
+    from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
     from deepfeast.pipelines.lift.verdict import compare
 
 __all__ = ["Comparison", "Outcome", "Progress", "compare"]
 
 _HOME = {
-    "Comparison": "comparison",
-    "Outcome": "comparison",
-    "Progress": "bench",
+    "Comparison": "measure.comparison",
+    "Outcome": "measure.comparison",
+    "Progress": "measure.bench",
     "compare": "verdict",
 }
 

@@ -90,7 +90,7 @@ def lift(
     from rich.console import Console
 
     from deepfeast.pipelines.lift.run import run_lift
-    from deepfeast.pipelines.progress import shown
+    from deepfeast.pipelines.terminal import shown
 
     with shown("lift") as progress:
         result = run_lift(

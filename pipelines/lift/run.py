@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift.bench import Progress
-from deepfeast.pipelines.lift.data import read_problem
-from deepfeast.pipelines.lift.models import load_model, load_pickle
-from deepfeast.pipelines.lift.result import LiftResult, measure_lift
-from deepfeast.pipelines.raw_contents import RawContents
+from deepfeast.pipelines.lift.ask.contents import RawContents
+from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
+from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.measure.bench import Progress
+from deepfeast.pipelines.lift.measure.result import LiftResult, measure_lift
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.errors import (
     ColumnNotFound,
@@ -100,7 +100,7 @@ def run_lift(
     LiftError
         If the labels or the model cannot answer the question.
     """
-    from deepfeast.transforms.retrieval import open_store
+    from deepfeast.transforms.history.retrieval import open_store
 
     started = clock.perf_counter()
     store = open_store(store)
@@ -290,7 +290,7 @@ def _column_for(
 
 def _cached(encoder: Encoder, values: Sequence[Any], out: Path | None) -> Any:
     """Encode each distinct value once, and never again for the same encoder."""
-    from deepfeast.transforms.contents import content_hash
+    from deepfeast.transforms.cells.content import content_hash
 
     keys = [None if value is None else content_hash(value).hex() for value in values]
     distinct = {key: value for key, value in zip(keys, values, strict=True) if key is not None}

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift.arms import plan_arms
-from deepfeast.pipelines.lift.bench import Progress, run_arms
-from deepfeast.pipelines.lift.comparison import Comparison, Outcome
-from deepfeast.pipelines.lift.data import read_problem
-from deepfeast.pipelines.lift.splits import make_splits
+from deepfeast.pipelines.lift.ask.arms import plan_arms
+from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.ask.splits import make_splits
+from deepfeast.pipelines.lift.measure.bench import Progress, run_arms
+from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from deepfeast.transforms.encoders.engine import core_pool
+from deepfeast.transforms.encoders.machine import core_pool
 from deepfeast.transforms.errors import DeepfeastError, EncoderError, Reject
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ import numpy as np
 from deepfeast.transforms.encoders.base import Encoded, Encoder
 from deepfeast.transforms.encoders.files import digest
 from deepfeast.transforms.encoders.fitted import FittedEncoder, under
+from deepfeast.transforms.encoders.reduce import dim_after, parse_steps
 from deepfeast.transforms.errors import EncoderError, Reject
-from deepfeast.transforms.reduce import dim_after, parse_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class ReducedEncoder(FittedEncoder):
-    """An encoder followed by the steps of `deepfeast.transforms.reduce`.
+    """An encoder followed by the steps of `deepfeast.transforms.encoders.reduce`.
 
     >>> from deepfeast.transforms.testing import WordLengths
     >>> ReducedEncoder(WordLengths(3), "truncate:2").encode(["a red shirt"])

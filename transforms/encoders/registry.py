@@ -83,17 +83,17 @@ def build_encoder(feature: DeepFeature, threads: int | None = None) -> Encoder:
 
 
 def _minilm(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.minilm import minilm_folder
-    from deepfeast.transforms.encoders.text import TextEncoder
+    from deepfeast.transforms.encoders.text.encoder import TextEncoder
+    from deepfeast.transforms.encoders.text.minilm import minilm_folder
 
     return TextEncoder(minilm_folder(), options, precision, threads)
 
 
 def _hf(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
     from deepfeast.transforms.encoders.files import find_folder
-    from deepfeast.transforms.encoders.image import ImageEncoder
-    from deepfeast.transforms.encoders.shared import SharedTextEncoder
-    from deepfeast.transforms.encoders.text import TextEncoder
+    from deepfeast.transforms.encoders.image.encoder import ImageEncoder
+    from deepfeast.transforms.encoders.text.encoder import TextEncoder
+    from deepfeast.transforms.encoders.text.tower import SharedTextEncoder
 
     folder = find_folder(where, options.pop("revision", None))
     sees = (folder / "preprocessor_config.json").is_file()
@@ -112,7 +112,7 @@ def _hf(where: str, options: dict[str, str], precision: str, threads: int | None
 
 
 def _torch(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.tap import TapEncoder
+    from deepfeast.transforms.encoders.image.tap import TapEncoder
 
     return TapEncoder(where, options, precision, threads)
 
@@ -120,7 +120,7 @@ def _torch(where: str, options: dict[str, str], precision: str, threads: int | N
 def _image_tiny(
     where: str, options: dict[str, str], precision: str, threads: int | None
 ) -> Encoder:
-    from deepfeast.transforms.encoders.tiny_encoder import TinyImageEncoder
+    from deepfeast.transforms.encoders.image.tiny_encoder import TinyImageEncoder
 
     return TinyImageEncoder(True, options, precision, threads)
 
@@ -128,25 +128,25 @@ def _image_tiny(
 def _image_untrained(
     where: str, options: dict[str, str], precision: str, threads: int | None
 ) -> Encoder:
-    from deepfeast.transforms.encoders.tiny_encoder import TinyImageEncoder
+    from deepfeast.transforms.encoders.image.tiny_encoder import TinyImageEncoder
 
     return TinyImageEncoder(False, options, precision, threads)
 
 
 def _word2vec(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.words import WordVectors
+    from deepfeast.transforms.encoders.text.words import WordVectors
 
     return WordVectors(where, options, "word2vec")
 
 
 def _glove(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.words import WordVectors
+    from deepfeast.transforms.encoders.text.words import WordVectors
 
     return WordVectors(where, options, "glove")
 
 
 def _tfidf(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.tfidf import TfidfEncoder
+    from deepfeast.transforms.encoders.text.tfidf import TfidfEncoder
 
     if not where.isdecimal():
         raise SpecError(f"tfidf:{where}: expected a length, e.g. tfidf:64.")
@@ -154,7 +154,7 @@ def _tfidf(where: str, options: dict[str, str], precision: str, threads: int | N
 
 
 def _python(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
-    from deepfeast.transforms.encoders.factories import find_factory
+    from deepfeast.transforms.encoders.options import find_factory
 
     return _called(find_factory(where), options)
 

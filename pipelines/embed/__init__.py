@@ -1,0 +1,20 @@
+"""From raw tables to embedding tables: the embed job, step by step.
+
+The names below load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.embed.job import Run, embed
+
+__all__ = ["Run", "embed"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.job"), name)

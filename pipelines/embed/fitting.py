@@ -1,0 +1,141 @@
+"""The encoders of a run: fitted or restored, and the same ones that the table was made with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from deepfeast.transforms.cells.content import image_reader, read_contents
+from deepfeast.transforms.embeddings.state import state_path
+from deepfeast.transforms.encoders import build_encoder
+from deepfeast.transforms.errors import EncoderError, FingerprintMismatch
+from deepfeast.transforms.files.slices import Source, event_times, read_slice
+from deepfeast.transforms.views import DeepFeature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deepfeast.transforms.embeddings.table import EmbeddingTable
+    from deepfeast.transforms.encoders import Encoder
+
+# More contents make a PCA or a vocabulary hardly better, and take the memory of the driver.
+FIT_ROWS = 20_000
+
+
+class RunEncoders:
+    """The encoders of a view's features, for one run.
+
+    Parameters
+    ----------
+    features : sequence of DeepFeature
+    table : EmbeddingTable
+    held : dict of str to str
+        By feature, the fingerprint that the table's vectors have; empty without a table.
+    folder : Path
+        Scratch folder of the run.
+    rebuild : bool
+        Fit anew, and let the fingerprints differ from the table's.
+
+    Attributes
+    ----------
+    encoders, fingerprints, states, fits : dict by feature
+        The encoders; once settled their fingerprints, the file of what was fitted or None, and
+        what this run fitted on.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[DeepFeature],
+        table: EmbeddingTable,
+        held: dict[str, str],
+        folder: Path,
+        rebuild: bool,
+    ):
+        self.features, self.table, self.held = features, table, held
+        self.folder, self.rebuild = folder / "fitted", rebuild
+        self.encoders: dict[str, Encoder] = {f.name: build_encoder(f) for f in features}
+        self.fingerprints: dict[str, str] = {}
+        self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
+        self.fits: dict[str, dict[str, Any]] = {}
+
+    def settle(self, source: Source, until: int | None) -> None:
+        """Fit or restore what is fitted, so that each encoder has its fingerprint."""
+        for feature in self.features:
+            encoder = self.encoders[feature.name]
+            if encoder.has_state and not self._restore(feature, encoder):
+                self._fit(feature, encoder, source, until)
+            self.fingerprints[feature.name] = encoder.fingerprint
+        self._check_fingerprints()
+
+    def _restore(self, feature: DeepFeature, encoder: Encoder) -> bool:
+        """Load what an earlier run fitted, unless it is to be rebuilt."""
+        path = state_path(self.table.uri, self.held.get(feature.name, ""))
+        if self.rebuild or not path.is_file():
+            return False
+        try:
+            encoder.load_state(path)
+        except EncoderError as error:
+            raise self._mismatch(feature.name, str(error)) from error
+        self.states[feature.name] = str(path)
+        return True
+
+    def _fit(
+        self, feature: DeepFeature, encoder: Encoder, source: Source, until: int | None
+    ) -> None:
+        """Fit on the first contents of the source that are old enough."""
+        values = list(islice(_old_contents(source, feature, encoder, until), FIT_ROWS))
+        if not values:
+            raise EncoderError(
+                f"nothing to fit {feature.encoder!r} of {feature.name!r} on: column "
+                f"{feature.column!r} of source {source.name!r} is empty up to then."
+            )
+        encoder.fit(values)
+        path = self.folder / f"{encoder.fingerprint}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encoder.save_state(path)
+        self.states[feature.name] = str(path)
+        self.fits[feature.name] = {"rows": len(values), "until": until}
+
+    def keep_fits(self) -> None:
+        """Freeze beside the table what this run fitted, before the commit that needs it."""
+        for path in self.folder.glob("*.safetensors"):
+            kept = state_path(self.table.uri, path.stem)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
+
+    def _check_fingerprints(self) -> None:
+        """Refuse to mix vectors of different encoders in one version of the table."""
+        if not self.held or self.rebuild:
+            return
+        for name, fingerprint in self.fingerprints.items():
+            held = self.held.get(name)
+            if held != fingerprint:
+                what = f"was encoded as {held[:12]}…" if held else "is new to it"
+                raise self._mismatch(name, f"it {what}, declared is {fingerprint[:12]}…")
+
+    def _mismatch(self, feature: str, why: str) -> FingerprintMismatch:
+        view = self.table.view
+        return FingerprintMismatch(
+            f"the table of view {view!r} cannot take feature {feature!r} as declared: {why}. "
+            f"Either give the view a new name, or write a new version beside the old: "
+            f"deepfeast embed {view} --rebuild"
+        )
+
+
+def _old_contents(
+    source: Source, feature: DeepFeature, encoder: Encoder, until: int | None
+) -> Iterator[Any]:
+    """Yield the contents of a column that are old enough, in the order of the source."""
+    reader = image_reader(feature, source.root, encoder.modality)
+    for part in source.slices:
+        for _, batch in read_slice(part, [source.timestamp, feature.column]):
+            times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())
+            values = read_contents(batch.column(1), encoder.modality, reader).values
+            for time_, value in zip(times.to_pylist(), values, strict=True):
+                if value is not None and (until is None or time_ < until):
+                    yield value

@@ -1,0 +1,350 @@
+"""The three stages of the embed job, as Beam sees them: hash, encode, write.
+
+Each takes small references, reads and writes its own files in one fused step, and says what
+it did in a file of its own. A file appears under its final name only when it is complete, so
+a job that is killed leaves finished files or none, and the next run can use them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from deepfeast.transforms.arrow import matrix_to_vectors
+from deepfeast.transforms.cells.content import (
+    HASH_TYPE,
+    Contents,
+    encode_contents,
+    hash_array,
+    image_reader,
+    read_contents,
+)
+from deepfeast.transforms.embed import REJECTS, count
+from deepfeast.transforms.encoders.cache import loaded
+from deepfeast.transforms.errors import Reject
+from deepfeast.transforms.files.slices import EVENT_TIME, Slice, Source, event_times, read_slice
+from deepfeast.transforms.views import CREATED, DeepFeature
+
+# Values held and encoded at a time: a killed run loses no more than this of its work.
+WINDOW = 4096
+# Photos are large, and their networks slow.
+PHOTOS = 512
+REJECT_FIELDS = ("column", "feature", "reason", "message")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker must know of a run.
+
+    Attributes
+    ----------
+    run_id : str
+    folder : Path
+        Scratch folder of the run, seen by all workers.
+    source : Source
+    keys : tuple of str
+        Join keys.
+    features : tuple of DeepFeature
+    modalities, spills, states : dict of str to str
+        By feature: what its encoder reads, the folder of its vectors, the file of what was
+        fitted.
+    threads : int, optional
+        Threads of a network.
+    since, until : int, optional
+        Window of event time in microseconds since 1970, `until` excluded.
+    """
+
+    run_id: str
+    folder: Path
+    source: Source
+    keys: tuple[str, ...]
+    features: tuple[DeepFeature, ...]
+    modalities: dict[str, str]
+    spills: dict[str, str]
+    states: dict[str, str | None]
+    threads: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def reader(self, feature: DeepFeature) -> Any:
+        """Return the reader of a feature's image cells."""
+        return image_reader(feature, self.source.root, self.modalities[feature.name])
+
+    def window(self, *features: DeepFeature) -> int:
+        """Return how many rows of these features a worker holds at a time."""
+        texts = all(self.modalities[feature.name] == "text" for feature in features)
+        return WINDOW if texts else min(WINDOW, PHOTOS)
+
+    def key_schema(self) -> list[pa.Field]:
+        """Return the fields that say which row: keys and event time, keys as in the source."""
+        schema = self.source.schema()
+        fields = [schema.field(key) for key in self.keys]
+        return [*fields, pa.field(self.source.timestamp, EVENT_TIME)]
+
+
+def write_whole(table: pa.Table, path: Path, **options: Any) -> None:
+    """Write Parquet so that a file of that name is always complete."""
+    part = path.with_suffix(".tmp")
+    pq.write_table(table, part, **options)
+    part.replace(path)
+
+
+def write_vectors(folder: Path, stem: str, hashes: pa.ChunkedArray, matrix: np.ndarray) -> None:
+    """Spill vectors by hash; the hashes come last and vouch for the vectors."""
+    with (folder / f"{stem}.tmp").open("wb") as file:
+        np.save(file, matrix)
+    (folder / f"{stem}.tmp").replace(folder / f"{stem}.npy")
+    position = pa.array(np.arange(len(matrix), dtype=np.int32))
+    write_whole(pa.table({"hash": hashes, "position": position}), folder / f"{stem}.parquet")
+
+
+class HashSlice(beam.DoFn):
+    """Read a slice and write which rows it has and what they contain, as hashes."""
+
+    def __init__(self, job: Job):
+        self.job = job
+
+    def process(self, part: Slice) -> Iterator[int]:
+        job = self.job
+        columns = list(
+            dict.fromkeys([*job.keys, *(f.column for f in job.features), *self._times()])
+        )
+        batches, rejects = [], []
+        for offset, batch in read_slice(part, columns, job.window(*job.features)):
+            rows, bad = self._hash(part, offset, batch)
+            batches.append(rows)
+            rejects.append(bad)
+        write_whole(
+            pa.concat_tables(rejects), job.folder / REJECTS / f"{part.number:06d}-read.parquet"
+        )
+        write_whole(
+            pa.concat_tables(batches),
+            job.folder / "hashes" / f"{part.number:06d}-{part.rows}.parquet",
+        )
+        yield part.rows
+
+    def _times(self) -> list[str]:
+        source = self.job.source
+        return [source.timestamp, source.created] if source.created else [source.timestamp]
+
+    def _hash(self, part: Slice, offset: int, batch: pa.RecordBatch) -> tuple[pa.Table, pa.Table]:
+        job, source = self.job, self.job.source
+        where = f"{part.path}, from row {part.start + offset} of row group {part.row_group}"
+        columns = {key: batch.column(key) for key in job.keys}
+        columns[source.timestamp] = event_times(
+            batch.column(source.timestamp), source.timestamp, where
+        )
+        rejects: dict[tuple[int, str], Reject] = {}
+        hashes = {}
+        for feature in job.features:
+            contents = read_contents(
+                batch.column(feature.column), job.modalities[feature.name], job.reader(feature)
+            )
+            hashes[feature.hash_column] = hash_array(contents.hashes)
+            rejects |= {(row, feature.name): why for row, why in contents.rejects.items()}
+        table = pa.table(
+            {
+                "slice": pa.array(np.full(len(batch), part.number, np.int32)),
+                "row": pa.array(np.arange(offset, offset + len(batch), dtype=np.int32)),
+                **columns,
+                "source_created": self._created(batch, where),
+                **hashes,
+            }
+        )
+        keep = self._keep(table, rejects)
+        named = reject_table(job, table.select([*columns]), rejects)
+        return table.filter(keep), named
+
+    def _created(self, batch: pa.RecordBatch, where: str) -> pa.Array:
+        name = self.job.source.created
+        return (
+            event_times(batch.column(name), name, where)
+            if name
+            else pa.nulls(len(batch), EVENT_TIME)
+        )
+
+    def _keep(self, table: pa.Table, rejects: dict[tuple[int, str], Reject]) -> pa.ChunkedArray:
+        """Tell which rows take part: those in the window, with all of their keys."""
+        keep = pa.chunked_array([pa.array(np.ones(len(table), bool))])
+        times = table[self.job.source.timestamp].cast(pa.int64())
+        if self.job.since is not None:
+            keep = pc.and_(keep, pc.greater_equal(times, self.job.since))
+        if self.job.until is not None:
+            keep = pc.and_(keep, pc.less(times, self.job.until))
+        for position in [p for p, _ in rejects if not keep[p].as_py()]:
+            for feature in self.job.features:
+                rejects.pop((position, feature.name), None)
+        for key in self.job.keys:
+            missing = pc.is_null(table[key])
+            for row in np.flatnonzero(missing.to_numpy()).tolist():
+                if keep[row].as_py():
+                    why = Reject(
+                        "key_missing", f"the join key {key!r} is null; the row was left out"
+                    )
+                    rejects[row, ""] = why
+            keep = pc.and_(keep, pc.invert(missing))
+        return keep
+
+
+def reject_table(job: Job, rows: pa.Table, rejects: dict[tuple[int, str], Reject]) -> pa.Table:
+    """Write rejects out as rows: key, event time, column, feature, reason, message."""
+    columns = {feature.name: feature.column for feature in job.features} | {"": ""}
+    chosen = rows.take(pa.array([position for position, _ in rejects], pa.int64()))
+    values = [(columns[name], name, why.reason, why.message) for (_, name), why in rejects.items()]
+    for index, field in enumerate(REJECT_FIELDS):
+        chosen = chosen.append_column(field, pa.array([v[index] for v in values], pa.string()))
+    return chosen
+
+
+class EncodeSlice(beam.DoFn):
+    """Encode those contents of a slice that are nowhere yet, and spill their vectors.
+
+    An element is a slice, a feature, and the file that lists the rows to encode.
+    """
+
+    def __init__(self, job: Job):
+        self.job = job
+
+    def process(self, element: tuple[Slice, str, str]) -> Iterator[int]:
+        part, name, todo = element
+        feature = next(f for f in self.job.features if f.name == name)
+        rows = pq.read_table(todo, filters=[("slice", "=", part.number)])
+        encoder = loaded(feature, self.job.threads, self.job.states[name])
+        noted: Counter[str] = Counter()
+        for start, window, contents in self._windows(part, feature, rows):
+            encoded = encode_contents(contents, encoder)
+            self._spill(part, feature, start, window, contents, encoded.vectors, encoded.rejects)
+            noted.update(encoded.counts)
+            count("values", feature.name, len(contents.values))
+            count(REJECTS, feature.name, len(encoded.rejects))
+            yield len(contents.values)
+        for what, number in noted.items():
+            count(what, feature.name, number)
+        note = {"feature": name, "used": encoder.info, "counts": noted}
+        path = self.job.folder / "notes" / f"{name}-{part.number:06d}.json"
+        path.write_text(json.dumps(note))
+
+    def _windows(
+        self, part: Slice, feature: DeepFeature, todo: pa.Table
+    ) -> Iterator[tuple[int, pa.Table, Contents]]:
+        """Read the rows to encode again, a window of them at a time."""
+        wanted = todo["row"].to_numpy()
+        reader, modality = self.job.reader(feature), self.job.modalities[feature.name]
+        done, cells, most = 0, [], self.job.window(feature)
+        for offset, batch in read_slice(part, [feature.column], most):
+            low, high = np.searchsorted(wanted, [offset, offset + len(batch)])
+            if low < high:
+                cells.append(batch.column(0).take(pa.array(wanted[low:high] - offset)))
+            if cells and (high - done >= most or high == len(wanted)):
+                contents = read_contents(pa.chunked_array(cells), modality, reader)
+                window = todo.slice(done, high - done)
+                yield done, window, _still_the_same(contents, window["hash"].to_pylist())
+                done, cells = int(high), []
+            if done == len(wanted):
+                return
+
+    def _spill(
+        self,
+        part: Slice,
+        feature: DeepFeature,
+        start: int,
+        window: pa.Table,
+        contents: Contents,
+        matrix: np.ndarray,
+        rejects: dict[int, Reject],
+    ) -> None:
+        """Write a window's vectors and rejects."""
+        # The process id keeps two attempts at one element apart.
+        where = f"{feature.name}-{part.number:06d}-{start:06d}"
+        stem = f"{self.job.run_id}-{where}-{os.getpid()}-{len(matrix)}"
+        hashes = window["hash"]
+        if rejects:
+            keys = [*self.job.keys, self.job.source.timestamp]
+            named = {(position, feature.name): why for position, why in rejects.items()}
+            bad = reject_table(self.job, window.select(keys), named).append_column(
+                "hash", hashes.take(pa.array(list(rejects), pa.int64()))
+            )
+            write_whole(bad, self.job.folder / REJECTS / f"{stem}.parquet")
+            good = np.ones(len(matrix), dtype=bool)
+            good[list(rejects)] = False
+            matrix, hashes = matrix[good], hashes.filter(pa.array(good))
+        write_vectors(Path(self.job.spills[feature.name]), stem, hashes, matrix)
+
+
+def _still_the_same(contents: Contents, expected: list[bytes]) -> Contents:
+    """Reject what changed or vanished since it was hashed: its hash would be a lie."""
+    if contents.hashes == expected:
+        return contents
+    for position, (now, then) in enumerate(zip(contents.hashes, expected, strict=True)):
+        if now != then and position not in contents.rejects:
+            contents.values[position] = contents.hashes[position] = None
+            contents.rejects[position] = Reject(
+                "changed_during_run", "its content changed while the job ran; run again"
+            )
+    return contents
+
+
+class WriteRows(beam.DoFn):
+    """Put vectors beside their rows and write one data file of the table.
+
+    An element is the file of planned rows, which say where each vector lies.
+    """
+
+    def __init__(self, job: Job, target: Path, dims: dict[str, int], created: int):
+        self.job = job
+        self.target = target
+        self.dims = dims
+        self.created = created
+
+    def process(self, planned: str) -> Iterator[int]:
+        rows = pq.read_table(planned)
+        keys = rows.select([*self.job.keys, self.job.source.timestamp])
+        created = pa.array(np.full(len(rows), self.created, np.int64)).cast(EVENT_TIME)
+        table = keys.append_column(CREATED, created)
+        missing = {}
+        for feature in self.job.features:
+            vectors = self._gather(rows, feature)
+            missing[feature.name] = vectors.null_count
+            table = table.append_column(feature.name, vectors)
+            hashes = rows[feature.hash_column].cast(HASH_TYPE)
+            table = table.append_column(feature.hash_column, hashes)
+        path = self.target / f"part-{Path(planned).stem}.parquet"
+        # Vectors and hashes do not compress, and a dictionary of them would be built to be dropped.
+        zstd = dict.fromkeys(keys.column_names, "zstd")
+        write_whole(table, path, compression=zstd, use_dictionary=False)
+        done = {
+            "path": path.name,
+            "size": path.stat().st_size,
+            "rows": len(rows),
+            "missing": missing,
+        }
+        manifest = self.job.folder / "parts" / f"{Path(planned).stem}-{len(rows)}.json"
+        manifest.with_suffix(".tmp").write_text(json.dumps(done))
+        manifest.with_suffix(".tmp").replace(manifest)
+        yield len(rows)
+
+    def _gather(self, rows: pa.Table, feature: DeepFeature) -> pa.ListArray:
+        """Collect vectors from the spill, one file open at a time."""
+        file = rows[f"{feature.name}_file"].combine_chunks().dictionary_encode()
+        numbers = pc.fill_null(file.indices, -1).to_numpy()
+        position = pc.fill_null(rows[f"{feature.name}_position"], 0).to_numpy()
+        matrix = np.full((len(rows), self.dims[feature.name]), np.nan, dtype=np.float32)
+        for number, name in enumerate(file.dictionary.to_pylist()):
+            here = np.flatnonzero(numbers == number)
+            if not len(here):
+                continue
+            vectors = np.load(Path(name).with_suffix(".npy"), mmap_mode="r")
+            matrix[here] = vectors[position[here]]
+            del vectors
+        return matrix_to_vectors(matrix, numbers >= 0)

@@ -1,0 +1,127 @@
+"""The raw texts and photos behind deep features, as of each label's time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from deepfeast.transforms.cells.content import image_reader, read_contents
+from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.files.place import source_uri
+from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
+from deepfeast.transforms.views import DeepFeature, DeepViewSpec, deep_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from feast import FeatureStore
+
+    from deepfeast.transforms.files.table import FeatureTable
+
+
+class RawContents:
+    """Reads what the encoders read.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    labels : DataFrame of shape (n_rows, n_columns)
+        Join keys and ``event_timestamp``.
+
+    Attributes
+    ----------
+    failures : dict of str to str
+        Deep features whose raw source cannot be read, and why.
+    """
+
+    def __init__(self, store: FeatureStore, labels: pd.DataFrame):
+        self.store, self.labels = store, labels
+        self.failures: dict[str, str] = {}
+        self._features: dict[str, tuple[Any, DeepViewSpec, DeepFeature]] = {}
+        for view in store.list_feature_views():
+            spec = deep_spec(view)
+            if spec is not None:
+                self._features |= {one.name: (view, spec, one) for one in spec.features}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._features
+
+    def feature(self, name: str) -> DeepFeature:
+        """Return the declaration of a deep feature."""
+        return self._features[name][2]
+
+    def modality(self, name: str) -> str:
+        """Return what a deep feature is made of: ``"text"`` or ``"image"``."""
+        from deepfeast.transforms.encoders import build_encoder
+
+        return build_encoder(self.feature(name)).modality
+
+    def read(self, name: str, rows: Sequence[int] | None = None) -> list[Any]:
+        """Read the contents of a deep feature for some label rows, or all.
+
+        Returns
+        -------
+        list of length n_rows
+            Text, image bytes, or None where there was nothing then. Of several photos the
+            first. All None where the source cannot be read; see `failures`.
+        """
+        wanted = np.arange(len(self.labels)) if rows is None else np.asarray(rows, dtype=int)
+        view, spec, feature = self._features[name]
+        try:
+            column, root = self._column(view, spec, feature, wanted)
+            reader = image_reader(feature, root, self.modality(name))
+            values = read_contents(column, self.modality(name), reader).values
+        except (DeepfeastError, OSError, pa.ArrowInvalid) as error:
+            self.failures[name] = str(error)
+            return [None] * len(wanted)
+        return [value[0] if isinstance(value, tuple) else value for value in values]
+
+    def _column(
+        self, view: Any, spec: DeepViewSpec, feature: DeepFeature, rows: Any
+    ) -> tuple[pa.ChunkedArray, str]:
+        source: Any = self.store.get_data_source(spec.source)
+        keys = list(view.join_keys)
+        labels = self.labels.iloc[rows][[*keys, "event_timestamp"]]
+        uri = source_uri(self.store.config, source)
+        with tempfile.TemporaryDirectory() as scratch:
+            table = self._open(source, uri, [*keys, feature.column], Path(scratch))
+            history = ViewHistory(
+                view=view.name,
+                table=table,
+                join_keys={key: key for key in keys},
+                timestamp=source.timestamp_field,
+                created=source.created_timestamp_column or None,
+                features={feature.name: feature.column},
+                ttl=view.ttl,
+            )
+            asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
+            join = PointInTimeJoin(asked, "event_timestamp", [history])
+            column = join.features().column(feature.name)
+        return column, uri if Path(uri).is_dir() else str(Path(uri).parent)
+
+    def _open(self, source: Any, uri: str, columns: list[str], scratch: Path) -> FeatureTable:
+        """Open the raw table; a CSV is read whole, since it cannot be entered in the middle."""
+        from deepfeast.transforms.files.place import open_source
+        from deepfeast.transforms.files.table import open_table
+
+        if not uri.endswith(".csv"):
+            return open_source(self.store.config, source)
+        import pandas as pd
+
+        times = [source.timestamp_field]
+        times += [source.created_timestamp_column] if source.created_timestamp_column else []
+        frame = pd.read_csv(uri, usecols=[*columns, *times])
+        for name in times:
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+        frame.to_parquet(scratch / "raw.parquet")
+        return open_table(str(scratch / "raw.parquet"))
+
+
+def _with_utc(labels: pd.DataFrame) -> pd.DataFrame:
+    from deepfeast.transforms.times import utc_times
+
+    return labels.assign(event_timestamp=utc_times(labels["event_timestamp"], "event_timestamp"))

@@ -1,0 +1,1 @@
+"""What is measured: fits, statistics, and closer looks, as plain data."""

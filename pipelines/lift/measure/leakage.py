@@ -1,0 +1,199 @@
+"""Alarms: signs that a score is too good to be true of tomorrow's rows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from deepfeast.pipelines.lift.ask.problem import Problem
+    from deepfeast.pipelines.lift.ask.splits import Split
+    from deepfeast.pipelines.lift.measure.comparison import Comparison
+
+DUPLICATES = 0.01
+FEWEST_WORDS = 8
+TOO_GOOD = 0.99
+CHANCE = 0.001
+BOUNDED = {"r2", "roc_auc", "accuracy", "balanced_accuracy", "average_precision", "f1_macro"}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One sign of leakage.
+
+    Attributes
+    ----------
+    kind : {"duplicates", "too good", "control", "ignored", "target in text"}
+    text : str
+        What was seen, and what to do about it.
+    """
+
+    kind: str
+    text: str
+
+
+def find_alarms(comparison: Comparison) -> list[Alarm]:
+    """Look for every sign of leakage."""
+    problem = comparison.problem
+    return [
+        *duplicates(problem, comparison.splits),
+        *too_good(comparison),
+        *controls(comparison),
+        *ignored(comparison),
+        *target_in_text(problem),
+    ]
+
+
+def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
+    """Find rows whose very content is in a training set and in its test set.
+
+    A vector stands for its content: equal contents are encoded once. Short texts ("oak table")
+    repeat without being copies, so they do not count, and only a share above 1 % of the rows is
+    an alarm.
+    """
+    advice = "Name the column of what belongs together with --groups."
+    if problem.groups is not None:
+        advice = "The groups do not keep them together; is it the same thing under two ids?"
+    alarms = []
+    for feature, columns in problem.deep.items():
+        codes = content_codes(problem.frame[columns])
+        if feature in problem.texts:
+            words = problem.texts[feature].fillna("").astype(str).str.split().str.len()
+            codes[(words < FEWEST_WORDS).to_numpy()] = -1
+        both = np.zeros(len(codes), dtype=bool)
+        for train, test in splits:
+            both[test] |= np.isin(codes[test], np.setdiff1d(codes[train], [-1]))
+        if both.mean() > DUPLICATES:
+            alarms.append(
+                Alarm(
+                    "duplicates",
+                    f"{both.sum()} rows ({both.mean():.0%}) have a {feature} that is also that of "
+                    f"a training row: the model may remember instead of generalise. {advice}",
+                )
+            )
+    return alarms
+
+
+def content_codes(vectors: pd.DataFrame) -> NDArray[np.int64]:
+    """Give each distinct vector a number; -1 where there is none."""
+    values = np.ascontiguousarray(vectors.to_numpy(dtype=np.float32))
+    codes = np.full(len(values), -1, dtype=np.int64)
+    seen: dict[bytes, int] = {}
+    for row in np.flatnonzero(np.isfinite(values).all(axis=1)):
+        key = hashlib.blake2b(values[row].tobytes(), digest_size=16).digest()
+        codes[row] = seen.setdefault(key, len(seen))
+    return codes
+
+
+def too_good(comparison: Comparison) -> list[Alarm]:
+    """Find arms whose score is all but perfect where the handcrafted columns' is not."""
+    if comparison.problem.metric not in BOUNDED:
+        return []
+    baselines = [comparison.baseline(model).score for model in comparison.models]
+    usual = np.nanmax(baselines) if np.isfinite(baselines).any() else 0.0
+    found = [
+        outcome
+        for outcome in comparison.outcomes
+        if outcome.arm.kind != "baseline" and outcome.score > TOO_GOOD > usual
+    ]
+    if not found:
+        return []
+    best = max(found, key=lambda outcome: outcome.score)
+    return [
+        Alarm(
+            "too good",
+            f"{best.model} with {best.arm.label} reaches {comparison.problem.metric} "
+            f"{best.score:.3f}, where handcrafted columns reach {usual:.3f}. Few real tasks are so "
+            f"easy: was the content written after the target was known, or from it?",
+        )
+    ]
+
+
+def controls(comparison: Comparison) -> list[Alarm]:
+    """Find shuffled vectors that help: then the method, not the data, makes the lift."""
+    return [
+        Alarm(
+            "control",
+            f"{outcome.model} gains {outcome.lift.mean:+.3f} from shuffled vectors, which hold no "
+            f"information. Do not believe its other lifts either: look for rows that missing "
+            f"vectors or --groups give away.",
+        )
+        for outcome in comparison.outcomes
+        if outcome.arm.kind == "control"
+        and outcome.lift
+        and outcome.lift.mean > 0
+        and outcome.lift.p < CHANCE
+    ]
+
+
+def ignored(comparison: Comparison) -> list[Alarm]:
+    """Find models that score the same with and without every deep feature."""
+    alarms = []
+    for model in comparison.models:
+        lifts = [o.lift for o in comparison.outcomes if o.model == model and o.lift]
+        if lifts and all(lift.mean == 0 and lift.error == 0 for lift in lifts):
+            alarms.append(
+                Alarm(
+                    "ignored",
+                    f"{model} scores exactly the same with and without deep features: it seems to "
+                    f"pick its columns by name and never sees them. Let it take all columns.",
+                )
+            )
+    return alarms
+
+
+def target_in_text(problem: Problem) -> list[Alarm]:
+    """Find texts that state their own row's target more often than another row's.
+
+    For classes, the class's name; for numbers, the number as people write it. How often
+    another row's target is stated gives the share to expect by chance.
+    """
+    alarms = []
+    for column in problem.texts:
+        texts = [text.lower() if isinstance(text, str) else "" for text in problem.texts[column]]
+        words = target_words(problem)
+        own = np.array([_states(text, word) for text, word in zip(texts, words, strict=True)])
+        order = np.random.default_rng(0).permutation(len(texts))
+        others = [words[row] for row in order]
+        other = np.array([_states(text, word) for text, word in zip(texts, others, strict=True)])
+        if own.sum() >= 5 and own.mean() > other.mean() + 3 * _spread(own, other):
+            alarms.append(
+                Alarm(
+                    "target in text",
+                    f"{own.mean():.0%} of the texts in {column!r} state their own row's "
+                    f"{problem.target}, against {other.mean():.0%} that state another row's. If "
+                    f"the text was written with the answer at hand, new texts may not be.",
+                )
+            )
+    return alarms
+
+
+def target_words(problem: Problem) -> list[str]:
+    """Write each row's target as a text would: a class's name, or a whole number."""
+    if problem.classes:
+        # Without a plural's s, so that "Treehouses" is found in "our treehouse".
+        names = [str(name).lower().rstrip("s") for name in problem.classes]
+        return [names[code] for code in problem.y]
+    values = problem.raw_target
+    return [f"{value:.0f}" if abs(value) >= 10 else "" for value in values]
+
+
+def _states(text: str, word: str) -> bool:
+    if not word or word not in text:
+        return False
+    return re.search(rf"(?<![\w.,]){re.escape(word)}s?(?!\w|[.,]\d)", text) is not None
+
+
+def _spread(own: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return the standard error of the difference of two shares."""
+    share = (own.mean() + other.mean()) / 2
+    return float(np.sqrt(2 * share * (1 - share) / len(own)))

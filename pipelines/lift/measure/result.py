@@ -1,0 +1,266 @@
+"""The whole verdict: the comparison, what lies behind it, its cost and its alarms."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.pipelines.lift.ask.arms import plan_arms
+from deepfeast.pipelines.lift.ask.models import default_models
+from deepfeast.pipelines.lift.ask.problem import Problem
+from deepfeast.pipelines.lift.ask.splits import make_splits
+from deepfeast.pipelines.lift.measure.bench import Progress, run_arms
+from deepfeast.pipelines.lift.measure.comparison import Comparison
+from deepfeast.pipelines.lift.measure.directions import Direction, directions
+from deepfeast.pipelines.lift.measure.insights import (
+    FRACTIONS,
+    CurvePoint,
+    Importance,
+    importances,
+    insight_arm,
+    learning_curve,
+)
+from deepfeast.pipelines.lift.measure.leakage import Alarm, find_alarms
+from deepfeast.pipelines.lift.tell.words import findings, headline
+
+if TYPE_CHECKING:
+    pass
+
+Contents = Callable[[str, "Sequence[int]"], "list[str | bytes | None]"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one deep feature costs.
+
+    Attributes
+    ----------
+    numbers : int
+        Length of a vector.
+    kilobytes : float
+        Storage of 1,000 rows.
+    seconds : float or None
+        Time to encode 1,000 values on one machine; None where nobody measured it.
+    """
+
+    feature: str
+    numbers: int
+    kilobytes: float
+    seconds: float | None = None
+
+
+@dataclass
+class LiftResult:
+    """All that a report shows.
+
+    Attributes
+    ----------
+    comparison : Comparison
+    curve : list of CurvePoint
+    importance : list of Importance
+    directions : list of Direction
+    contents : dict of (feature, row) to str or bytes
+        Texts and photos of the rows that `directions` names.
+    costs : list of Cost
+    alarms : list of Alarm
+    seconds : float
+        Time that all of it took.
+    """
+
+    comparison: Comparison
+    curve: list[CurvePoint]
+    importance: list[Importance]
+    directions: list[Direction]
+    contents: dict[tuple[str, int], str | bytes]
+    costs: list[Cost]
+    alarms: list[Alarm]
+    seconds: float = 0.0
+    source: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def print(self, console: Any = None) -> None:
+        """Print the verdict and its table to the terminal."""
+        from deepfeast.pipelines.lift.tell.text import print_result
+
+        print_result(self, console)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but photos as plain values, every split's score included."""
+        comparison, problem = self.comparison, self.comparison.problem
+        return {
+            "verdict": headline(comparison),
+            "findings": [
+                {"feature": f.feature, "model": f.model, "verdict": f.word, "text": f.sentence}
+                for f in findings(comparison)
+            ],
+            "target": problem.target,
+            "task": problem.task,
+            "metric": problem.metric,
+            "rows": len(problem.y),
+            "classes": [str(name) for name in problem.classes],
+            "handcrafted": problem.handcrafted,
+            "deep": {name: len(columns) for name, columns in problem.deep.items()},
+            "splits": [{"train": len(a), "test": len(b)} for a, b in comparison.splits],
+            "arms_per_model": comparison.questions,
+            "arms": [_arm(outcome) for outcome in comparison.outcomes],
+            "learning_curve": [asdict(point) for point in self.curve],
+            "importance": [asdict(one) for one in self.importance],
+            "costs": [asdict(cost) for cost in self.costs],
+            "alarms": [asdict(alarm) for alarm in self.alarms],
+            "notes": [*problem.notes, *comparison.notes, *self.notes],
+            "seconds": round(self.seconds, 2),
+        }
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``lift.html`` and ``lift.json`` into a folder, which is made if need be."""
+        import json
+
+        from deepfeast.pipelines.lift.tell.page import render
+
+        folder.mkdir(parents=True, exist_ok=True)
+        page, data = folder / "lift.html", folder / "lift.json"
+        page.write_text(render(self), encoding="utf-8")
+        data.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+        return page, data
+
+
+def _arm(outcome: Any) -> dict[str, Any]:
+    return {
+        "model": outcome.model,
+        "arm": outcome.arm.label,
+        "kind": outcome.arm.kind,
+        "features": list(outcome.arm.features),
+        "how": outcome.arm.how,
+        "columns": outcome.columns,
+        "scores": [None if score != score else float(score) for score in outcome.scores],
+        "score": None if outcome.failed else outcome.score,
+        "lift": asdict(outcome.lift) if outcome.lift else None,
+        "adjusted_p": outcome.adjusted_p,
+        "verdict": outcome.verdict,
+        "detectable": outcome.detectable,
+        "fit_seconds": outcome.fit_seconds,
+        "predict_seconds": outcome.predict_seconds,
+        "failed": outcome.failed or None,
+    }
+
+
+def measure_lift(
+    problem: Problem,
+    models: Mapping[str, Any] | None = None,
+    *,
+    contents: Contents | None = None,
+    encode_seconds: Mapping[str, float] | None = None,
+    representations: Sequence[str] = ("raw", "pca", "probe"),
+    alternatives: Sequence[str] = (),
+    repeats: int = 2,
+    folds: int = 5,
+    seed: int = 0,
+    n_jobs: int | None = None,
+    progress: Progress | None = None,
+) -> LiftResult:
+    """Compare the arms, and look at what is behind the lift.
+
+    Parameters
+    ----------
+    problem : Problem
+        As `read_problem` returns it.
+    models : mapping of str to estimator, optional
+        By default XGBoost and a random forest.
+    contents : callable, optional
+        Given a deep feature and rows of the frame that `read_problem` was given, returns the text
+        or image bytes of each: what people look at.
+    encode_seconds : mapping of str to float, optional
+        Seconds to encode 1,000 values of a deep feature.
+    representations, repeats, folds, seed, n_jobs, progress
+        As in `compare`.
+    alternatives : sequence of str
+        Deep features that stand in for others, from other encoders.
+
+    Returns
+    -------
+    LiftResult
+    """
+    started = clock.perf_counter()
+    models = dict(models) if models else default_models(bool(problem.classes), seed)
+    arms = plan_arms(
+        list(problem.deep),
+        representations,
+        list(map(str, problem.texts)),
+        alternatives=alternatives,
+    )
+    splits = make_splits(problem, repeats, folds, seed)
+    alone = sum(arm.kind == "alone" for arm in arms)
+    bar = _Bar(
+        progress,
+        ((len(arms) - alone) * len(models) + alone) * len(splits),
+        len(FRACTIONS) * len(splits) * len(models) + min(folds, len(splits)) * len(models),
+    )
+    comparison = run_arms(
+        problem, arms, splits, models, seed=seed, n_jobs=n_jobs, progress=bar.arms, first=folds
+    )
+    working = {
+        name: model for name, model in models.items() if not comparison.baseline(name).failed
+    }
+    inside = insight_arm(comparison)
+    runs = {
+        name: model
+        for name, model in working.items()
+        if inside and not comparison.outcome(name, inside.label).failed
+    }
+    curve = learning_curve(comparison, runs, seed=seed, tick=bar.tick)
+    importance = importances(comparison, runs, folds=folds, seed=seed, tick=bar.tick)
+    found = directions(problem, seed=seed)
+    return LiftResult(
+        comparison,
+        curve,
+        importance,
+        found,
+        _shown(problem, found, contents) if contents else {},
+        [
+            Cost(name, len(columns), len(columns) * 4.0, (encode_seconds or {}).get(name))
+            for name, columns in problem.deep.items()
+        ],
+        find_alarms(comparison),
+        clock.perf_counter() - started,
+    )
+
+
+class _Bar:
+    """One progress bar over all stages."""
+
+    def __init__(self, report: Progress | None, first: int, rest: int):
+        import threading
+
+        self.report, self.done, self.total = report, first, first + rest
+        self.lock = threading.Lock()
+
+    def arms(self, what: str, done: int, total: int) -> None:
+        if self.report:
+            self.report(what, done, self.total)
+
+    def tick(self, what: str) -> None:
+        with self.lock:
+            self.done = min(self.done + 1, self.total)
+            if self.report:
+                self.report(what, self.done, self.total)
+
+
+def _shown(
+    problem: Problem, found: Sequence[Direction], contents: Contents
+) -> dict[tuple[str, int], str | bytes]:
+    """Fetch the contents of the example rows, feature by feature."""
+    rows: dict[str, list[int]] = {}
+    for direction in found:
+        rows.setdefault(direction.feature, []).extend(one.row for one in direction.examples)
+    shown: dict[tuple[str, int], str | bytes] = {}
+    for feature, wanted in rows.items():
+        values = contents(feature, [int(problem.rows[row]) for row in wanted])
+        shown |= {
+            (feature, row): value
+            for row, value in zip(wanted, values, strict=True)
+            if value is not None
+        }
+    return shown

@@ -1,0 +1,199 @@
+"""The lift report: one HTML file that needs nothing but a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.pipelines.lift.ask.arms import HOW
+from deepfeast.pipelines.lift.measure.directions import flat_map
+from deepfeast.pipelines.lift.measure.insights import insight_arm
+from deepfeast.pipelines.lift.tell import plots
+from deepfeast.pipelines.lift.tell.words import ALL, findings, headline, signed
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.measure.directions import Direction
+    from deepfeast.pipelines.lift.measure.result import LiftResult
+
+TEMPLATES = Path(__file__).parent / "templates"
+PHOTO_SIDE = 150
+TEXT_LENGTH = 420
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure: the SVG, its title, and what it says to those who do not see it."""
+
+    svg: str
+    title: str
+    words: str
+
+
+def render(result: LiftResult) -> str:
+    """Write the page: no script, no link to elsewhere.
+
+    Parameters
+    ----------
+    result : LiftResult
+
+    Returns
+    -------
+    str
+        A complete HTML document, under 3 MB.
+    """
+    import jinja2
+
+    comparison = result.comparison
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["signed"] = signed
+    return environment.get_template("lift.html").render(
+        result=result,
+        comparison=comparison,
+        problem=comparison.problem,
+        css=(TEMPLATES / "lift.css").read_text(encoding="utf-8"),
+        headline=headline(comparison),
+        cards=_cards(comparison),
+        tables=[(model, _rows(comparison, model)) for model in comparison.models],
+        forms=HOW,
+        lifts=_lift_plots(comparison),
+        behind=_behind(result),
+        maps=_maps(comparison),
+        examples=_examples(result),
+        inside=insight_arm(comparison),
+        alone=[o for o in comparison.outcomes if o.arm.kind == "alone" and not o.failed],
+    )
+
+
+def _cards(comparison: Comparison) -> list[dict[str, Any]]:
+    """Gather the findings, one card a feature."""
+    found = findings(comparison)
+    cards = []
+    for feature in dict.fromkeys(one.feature for one in found):
+        mine = [one for one in found if one.feature == feature]
+        words = {one.word for one in mine}
+        word = next((w for w in ("helps", "hurts", "no evidence") if w in words), "not run")
+        cards.append({"feature": feature, "word": word, "findings": mine, "all": feature == ALL})
+    return cards
+
+
+def _rows(comparison: Comparison, model: str) -> list[Outcome]:
+    return [outcome for outcome in comparison.outcomes if outcome.model == model]
+
+
+def _lift_plots(comparison: Comparison) -> list[Plot]:
+    return [
+        Plot(
+            plots.lifts(comparison, model),
+            f"{model}: lift of each arm",
+            f"Lift of each arm of {model} with its interval, as in the table.",
+        )
+        for model in comparison.models
+        if any(outcome.lift for outcome in _rows(comparison, model))
+    ]
+
+
+def _behind(result: LiftResult) -> list[Plot]:
+    """Draw the learning curve, the importance, and predictions before and after."""
+    comparison, problem = result.comparison, result.comparison.problem
+    metric, drawn = problem.metric_word, []
+    if result.curve:
+        words = f"{_ends(result)}. The bands are 95 % intervals."
+        curve = plots.learning_curve(result.curve, metric)
+        drawn.append(Plot(curve, "Lift against the number of rows", words))
+    for model in dict.fromkeys(one.model for one in result.importance):
+        first = [one for one in result.importance if one.model == model][:5]
+        words = ", ".join(f"{one.feature} {one.drop:.3f}" for one in first)
+        picture = plots.importance(result.importance, model, metric)
+        drawn.append(Plot(picture, f"{model}: what it relies on", f"Strongest: {words}."))
+    inside = insight_arm(comparison)
+    for model in comparison.models:
+        if inside is None:
+            break
+        before, after = comparison.baseline(model), comparison.outcome(model, inside.label)
+        if not before.failed and not after.failed:
+            what = "the share of each class found" if problem.classes else "predicted against true"
+            words = f"{metric} {before.score:.3f} before, {after.score:.3f} after."
+            picture = plots.predictions(problem, before, after)
+            drawn.append(Plot(picture, f"{model}: {what}, before and after", words))
+    return drawn
+
+
+def _ends(result: LiftResult) -> str:
+    """Say where each model's curve begins and ends."""
+    parts = []
+    for model in dict.fromkeys(point.model for point in result.curve):
+        mine = [point for point in result.curve if point.model == model]
+        first, last = mine[0], mine[-1]
+        parts.append(
+            f"{model}: {first.lift.mean:+.3f} with {first.rows:,} training rows, "
+            f"{last.lift.mean:+.3f} with {last.rows:,}"
+        )
+    return "; ".join(parts)
+
+
+def _maps(comparison: Comparison) -> list[Plot]:
+    problem, drawn = comparison.problem, []
+    for feature in problem.deep:
+        if problem.has_vector[feature].sum() < plots.FEWEST_POINTS:
+            continue
+        points, rows, share = flat_map(problem, feature)
+        drawn.append(
+            Plot(
+                plots.embedding_map(problem, points, rows, feature),
+                feature,
+                f"{len(rows)} rows on the first two principal components, which hold {share:.0%} "
+                f"of the variance; coloured by {problem.target}.",
+            )
+        )
+    return drawn
+
+
+def _examples(result: LiftResult) -> list[dict[str, Any]]:
+    """Gather what people are to look at: per feature, the directions that have contents."""
+    features: dict[str, list[dict[str, Any]]] = {}
+    for direction in result.directions:
+        shown = [
+            {"target": one.target, **_content(result.contents[direction.feature, one.row])}
+            for one in direction.examples
+            if (direction.feature, one.row) in result.contents
+        ]
+        if shown:
+            features.setdefault(direction.feature, []).append(
+                {"title": direction.title, "shown": shown, "strength": direction.strength}
+            )
+    return [
+        {"feature": feature, "directions": parts, "strength": _strength(result.directions, feature)}
+        for feature, parts in features.items()
+    ]
+
+
+def _strength(found: list[Direction], feature: str) -> float:
+    return max(direction.strength for direction in found if direction.feature == feature)
+
+
+def _content(value: str | bytes) -> dict[str, str]:
+    """Show a photo as a small JPEG within the page, a text as its beginning."""
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        return {"text": text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH].rstrip() + " …"}
+    return {"photo": f"data:image/jpeg;base64,{_thumbnail(value)}"}
+
+
+def _thumbnail(image: bytes) -> str:
+    from deepfeast.transforms.images import decode
+
+    picture = decode(image)
+    picture.thumbnail((2 * PHOTO_SIDE, PHOTO_SIDE))
+    small = io.BytesIO()
+    picture.save(small, "JPEG", quality=78, optimize=True)
+    return base64.b64encode(small.getvalue()).decode()

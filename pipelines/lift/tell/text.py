@@ -1,0 +1,82 @@
+"""The verdict on one screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.pipelines.lift.tell.words import findings, headline
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.measure.result import LiftResult
+
+COLOURS = {"helps": "green", "hurts": "red", "no evidence": "yellow"}
+
+
+def print_comparison(comparison: Comparison, console: Any = None) -> None:
+    """Print one table a model, and what the splits were."""
+    from rich.console import Console
+
+    console = console or Console()
+    problem = comparison.problem
+    for model in comparison.models:
+        console.print(_table(comparison, model))
+    console.print(
+        f"{problem.metric} of {problem.target} on {len(problem.y)} rows, {len(comparison.splits)} "
+        f"splits; intervals at 95 %, verdicts corrected for {comparison.questions} arms a model; "
+        f"'seen from' is the smallest lift that these rows would have shown."
+    )
+    for note in [*problem.notes, *comparison.notes]:
+        console.print(f"• {note}")
+
+
+def print_result(result: LiftResult, console: Any = None) -> None:
+    """Print alarms and the answer below the tables, where the eye ends up."""
+    from rich.console import Console
+
+    console = console or Console()
+    print_comparison(result.comparison, console)
+    for note in result.notes:
+        console.print(f"• {note}")
+    for alarm in result.alarms:
+        console.print(f"[bold yellow]! {alarm.kind}:[/] {alarm.text}", highlight=False)
+    console.print()
+    for finding in findings(result.comparison):
+        colour = COLOURS.get(finding.word, "dim")
+        console.print(
+            f"[{colour}]{finding.word:>11}[/]  [bold]{finding.feature}[/]: {finding.sentence}",
+            highlight=False,
+        )
+    console.print(f"\n[bold]{headline(result.comparison)}[/]", highlight=False)
+
+
+def _table(comparison: Comparison, model: str) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=model, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("columns", min_width=20)
+    for name in ("score", "lift ± 95 %", "wins", "seen from"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", min_width=11)
+    for outcome in comparison.outcomes:
+        if outcome.model == model or outcome.arm.kind == "alone":
+            table.add_row(*_cells(outcome))
+    return table
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    if outcome.failed:
+        return [outcome.arm.label, "", "", "", "", f"failed: {outcome.failed}"]
+    cells = [outcome.arm.label, f"{outcome.score:.3f}"]
+    lift = outcome.lift
+    if lift is None:
+        return [*cells, "", "", "", ""]
+    cells.append(f"{lift.mean:+.3f} ±{lift.high - lift.mean:.3f}")
+    cells += [
+        f"{lift.wins}/{lift.splits}",
+        f"{outcome.detectable:.3f}" if outcome.detectable else "",
+    ]
+    word = outcome.verdict or "(control)"
+    colour = COLOURS.get(word, "dim")
+    return [*cells, f"[{colour}]{word}[/]"]

@@ -1,0 +1,276 @@
+"""The report: what it says, that it is whole, and how a real browser takes it."""
+
+import contextlib
+import io
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from rich.console import Console
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.measure.result import measure_lift
+from deepfeast.pipelines.lift.tell.page import render
+
+TEXT = [f"text_vec_{position:03d}" for position in range(6)]
+PHOTO = [f"photo_vec_{position:03d}" for position in range(6)]
+COLOURS = ("red", "green", "blue")
+
+
+def photo(colour):
+    bytes_ = io.BytesIO()
+    Image.new("RGB", (300, 200), colour).save(bytes_, "PNG")
+    return bytes_.getvalue()
+
+
+def shop(rows=150):
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame(random.normal(size=(rows, 12)), columns=[*TEXT, *PHOTO])
+    frame["size"], frame["age"] = random.normal(size=(2, rows))
+    frame["price"] = np.exp(frame["size"] + frame[TEXT].sum(axis=1) / 2 + random.normal(size=rows))
+    frame["kind"] = np.array(COLOURS)[np.digitize(frame[PHOTO[0]], [-0.4, 0.4])]
+    return frame
+
+
+def contents(feature, rows):
+    if feature == "photo_vec":
+        return [photo(COLOURS[row % 3]) for row in rows]
+    return [f"Shirt <b>{row}</b> & more" if row % 7 else None for row in rows]
+
+
+def measured(target, model, **options):
+    features = {"text_vec": TEXT, "photo_vec": PHOTO}
+    texts = {"text_vec": [f"shirt {row % 9}" for row in range(150)]}
+    problem = read_problem(
+        shop(), target, None, features, handcrafted=["size", "age"], texts=texts, **options
+    )
+    forms = ("pca", "probe")
+    return measure_lift(problem, {"old model": model}, contents=contents, representations=forms)
+
+
+@pytest.fixture(scope="module")
+def prices():
+    return measured("price", Ridge(1.0), log_target=True)
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    return measured("kind", LogisticRegression())
+
+
+@pytest.fixture(scope="module", params=["prices", "kinds"])
+def page(request, tmp_path_factory):
+    result = request.getfixturevalue(request.param)
+    return result.write(tmp_path_factory.mktemp(request.param))[0]
+
+
+def test_the_answer_comes_first_in_plain_words(prices):
+    page = render(prices)
+    headline = re.search(r"<h1>(.*?)</h1>", page).group(1)
+    assert headline == "Yes: text_vec helps. No evidence for photo_vec: leave out."
+    assert page.index("<h1>") < page.index("<table")
+    assert "Nadeau and Bengio" in page
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    text = page.read_text()
+    assert page.stat().st_size < 3_000_000
+    assert "<script" not in text
+    outside = [
+        found
+        for found in re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", text)
+        if not found.startswith(("data:", "#"))
+    ]
+    assert outside == []
+
+
+def test_texts_are_shown_as_texts(prices):
+    page = render(prices)
+    assert "Shirt &lt;b&gt;" in page
+    assert "Shirt <b>" not in page
+
+
+def test_an_arm_that_failed_is_shown_with_its_reason(prices):
+    outcome = prices.comparison.outcome("old model", "+ photo_vec (pca)")
+    outcome.failed, kept = "RuntimeError: no licence", outcome.failed
+    try:
+        assert "failed: RuntimeError: no licence" in render(prices)
+    finally:
+        outcome.failed = kept
+
+
+def test_the_terminal_ends_with_the_verdict(prices):
+    console = Console(file=io.StringIO(), width=100)
+    prices.print(console)
+    lines = console.file.getvalue().strip().splitlines()
+    assert lines[-1] == "Yes: text_vec helps. No evidence for photo_vec: leave out."
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_json_stands_beside_the_page(page):
+    body = json.loads(page.with_name("lift.json").read_text())
+    assert body["rows"] == 150
+    assert {len(arm["scores"]) for arm in body["arms"]} == {10}
+
+
+# --- in a browser
+
+
+class Browser:
+    """Headless Chromium, driven through its DevTools protocol."""
+
+    def __init__(self, binary, profile):
+        flags = (
+            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+            "--disable-background-networking --disable-component-update --disable-sync "
+            "--remote-debugging-port=0"
+        )
+        command = [binary, *flags.split(), f"--user-data-dir={profile}", "about:blank"]
+        self.open_things = contextlib.ExitStack()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, **quiet)
+        port = Path(profile) / "DevToolsActivePort"
+        deadline = time.monotonic() + 60
+        while not (port.exists() and port.read_text().count("\n")):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.close()
+                pytest.skip("Chromium does not start here")
+            time.sleep(0.05)
+        number, path = port.read_text().split("\n")[:2]
+        connect = pytest.importorskip("websockets.sync.client").connect
+        where = f"ws://127.0.0.1:{number}{path}"
+        self.socket = self.open_things.enter_context(connect(where, max_size=None, proxy=None))
+        self.counter, self.events, self.session = itertools.count(1), [], None
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **params):
+        number = next(self.counter)
+        message = {"id": number, "method": method, "params": params}
+        self.socket.send(
+            json.dumps(message | ({"sessionId": self.session} if self.session else {}))
+        )
+        while True:
+            answer = json.loads(self.socket.recv(timeout=60))
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def open(self, path, width, dark=False):
+        self.events.clear()
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.call("Page.navigate", url=path.as_uri())
+        deadline = time.monotonic() + 30
+        while self.ask("document.readyState + location.protocol") != "completefile:":
+            assert time.monotonic() < deadline, "the page did not load"
+            time.sleep(0.05)
+
+    def ask(self, expression):
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer["result"].get("value")
+
+    def of(self, method):
+        return [event["params"] for event in self.events if event.get("method") == method]
+
+    def close(self):
+        self.open_things.close()
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+    if binary is None:
+        pytest.skip("no Chromium on this machine")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = Browser(binary, profile)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
+def test_a_browser_shows_it_without_complaint(browser, page, width, dark):
+    browser.open(page, width, dark)
+    requests = [one["request"]["url"] for one in browser.of("Network.requestWillBeSent")]
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert browser.of("Log.entryAdded") == []
+    assert browser.of("Runtime.exceptionThrown") == []
+    assert browser.of("Runtime.consoleAPICalled") == []
+    missing = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+    assert browser.ask(missing) == 0
+    assert browser.ask("document.images.length") >= 6
+    empty = (
+        "[...document.querySelectorAll('figure svg')].filter(s => s.getBBox().width < 50).length"
+    )
+    assert browser.ask(empty) == 0
+    assert browser.ask("document.querySelectorAll('figure svg').length") >= 6
+    # Tables may scroll within their frame; the page itself must fit.
+    assert browser.ask("document.documentElement.scrollWidth") <= width
+
+
+def test_colours_follow_the_scheme_and_can_be_read(browser, page):
+    contrast = """(() => {
+      const light = c => { const [r, g, b] = c.match(/\\d+/g).map(v => { v /= 255;
+        return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
+        return .2126 * r + .7152 * g + .0722 * b };
+      const back = e => { for (; e; e = e.parentElement) {
+        const c = getComputedStyle(e).backgroundColor;
+        if (!c.endsWith(', 0)') && c !== 'transparent') return c } return 'rgb(255, 255, 255)' };
+      const kinds = 'p, h1, h2, h3, h4, th, td, li, span.badge, summary';
+      const all = [...document.querySelectorAll(kinds)];
+      return Math.min(...all.filter(e => e.textContent.trim()).map(e => {
+        const a = light(getComputedStyle(e).color), b = light(back(e));
+        return (Math.max(a, b) + .05) / (Math.min(a, b) + .05) }))
+    })()"""
+    backgrounds = []
+    for dark in (False, True):
+        browser.open(page, 1280, dark)
+        backgrounds.append(browser.ask("getComputedStyle(document.body).backgroundColor"))
+        assert browser.ask(contrast) >= 4.5  # WCAG AA
+    assert backgrounds[0] != backgrounds[1]
+
+
+def test_keyboard_and_screen_reader_find_their_way(browser, page):
+    browser.open(page, 390)
+    assert browser.ask("document.documentElement.lang") == "en"
+    assert browser.ask("document.querySelectorAll('h1').length") == 1
+    levels = browser.ask("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    unnamed = "[...document.images].filter(i => !i.alt).length"
+    assert browser.ask(unnamed) == 0
+    # What scrolls sideways can be reached and is named.
+    scrolling = """[...document.querySelectorAll('*')].filter(e =>
+      getComputedStyle(e).overflowX === 'auto' && e.scrollWidth > e.clientWidth &&
+      !(e.tabIndex === 0 && e.getAttribute('aria-label'))).length"""
+    assert browser.ask(scrolling) == 0
+    tree = browser.call("Accessibility.getFullAXTree")["nodes"]
+    named = [
+        (node["role"]["value"], node.get("name", {}).get("value"))
+        for node in tree
+        if node["role"]["value"] in ("image", "img", "figure", "table")
+    ]
+    assert len(named) > 10
+    assert [role for role, name in named if not name] == []
+    identified = "[...document.querySelectorAll('[id]')].map(e => e.id)"
+    doubled = f"(ids => ids.filter((id, place) => ids.indexOf(id) < place))({identified})"
+    assert browser.ask(doubled) == []

@@ -1,0 +1,403 @@
+"""Arms, splits, alarms and bad input, on tables small enough to know the truth of."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from deepfeast.pipelines.lift import compare
+from deepfeast.pipelines.lift.ask.arms import Arm, Blocks, plan_arms
+from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
+from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.ask.splits import forward_splits, make_splits
+from deepfeast.pipelines.lift.measure.comparison import LINEAR
+from deepfeast.pipelines.lift.measure.leakage import find_alarms
+from deepfeast.pipelines.lift.measure.result import measure_lift
+from deepfeast.pipelines.lift.tell.words import findings, headline
+from deepfeast.transforms.errors import ColumnNotFound, LiftError
+
+VEC = [f"vec_{position:03d}" for position in range(6)]
+NOISE = [f"noise_{position:03d}" for position in range(6)]
+FAST = {"ridge": Ridge(1.0)}
+
+
+@pytest.fixture
+def shop():
+    """200 rows: the price hangs on size and on vec; noise says nothing; sellers have 2 rows."""
+    random = np.random.default_rng(7)
+    frame = pd.DataFrame(random.normal(size=(200, 12)), columns=[*VEC, *NOISE])
+    frame["size"] = random.normal(size=200)
+    frame["colour"] = random.choice(["red", "blue"], 200)
+    frame["seller"] = np.arange(200) // 2
+    frame["price"] = frame["size"] + frame[VEC].sum(axis=1) + random.normal(size=200)
+    return frame
+
+
+def ask(frame, target="price", groups=None, features=None, **options):
+    settings = {"models": FAST, "handcrafted": ["size"], "representations": ("probe",), **options}
+    return compare(frame, target, groups, feature_groups=features or {"vec": VEC}, **settings)
+
+
+def test_a_useful_feature_helps_and_noise_does_not(shop):
+    comparison = ask(shop, features={"vec": VEC, "noise": NOISE})
+    assert comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
+    assert comparison.outcome("ridge", "+ noise (probe)").verdict == "no evidence"
+    assert headline(comparison) == "Yes: vec helps. No evidence for noise: leave out."
+    words = {(one.feature, one.word) for one in findings(comparison)}
+    assert ("all deep features together", "helps") in words
+
+
+def test_shuffled_vectors_show_nothing(shop):
+    control = ask(shop).outcome("ridge", "+ vec, shuffled (probe)")
+    assert control.verdict is None
+    assert control.lift.mean < 0.02
+
+
+def test_the_embedding_alone_is_scored_by_a_linear_model(shop):
+    alone = ask(shop).outcome(LINEAR, "vec alone (probe)")
+    assert 0.5 < alone.score < 0.9
+    assert alone.lift is None
+
+
+def test_the_arms_that_are_asked():
+    arms = plan_arms(["a", "b"], ["raw", "pca", "probe"], texts=["b"])
+    assert [arm.label for arm in arms] == [
+        "handcrafted",
+        "+ a (raw)",
+        "+ a (pca)",
+        "+ a (probe)",
+        "+ b (raw)",
+        "+ b (pca)",
+        "+ b (probe)",
+        "+ all (raw)",
+        "+ all (pca)",
+        "+ all (probe)",
+        "+ all (pca+probe)",
+        "+ words of b (tfidf)",
+        "+ all, shuffled (pca+probe)",
+        "a alone (probe)",
+        "b alone (probe)",
+        "all alone (probe)",
+    ]
+
+
+def test_another_encoder_is_asked_alone_and_is_no_part_of_all():
+    arms = plan_arms(["a", "b", "a__other"], ["probe"], alternatives=["a__other"])
+    assert {arm.features for arm in arms if arm.name == "+ all"} == {("a", "b")}
+    assert any(arm.features == ("a__other",) and arm.kind == "deep" for arm in arms)
+
+
+def problem_of(frame, groups="seller", **options):
+    return read_problem(frame, "price", groups, {"vec": VEC}, handcrafted=["size"], **options)
+
+
+def test_groups_are_never_split(shop):
+    problem = problem_of(shop)
+    splits = make_splits(problem, repeats=2, folds=5, seed=0)
+    assert len(splits) == 10
+    for train, test in splits:
+        assert not set(problem.groups[train]) & set(problem.groups[test])
+        assert len(train) + len(test) == 200
+
+
+def test_time_only_runs_forward(shop):
+    shop["sold"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200)[::-1], unit="D")
+    problem = problem_of(shop, groups=None, time="sold")
+    splits = make_splits(problem, repeats=1, folds=5, seed=0)
+    assert len(splits) == 5
+    for train, test in splits:
+        assert problem.times[train].max() < problem.times[test].min()
+    assert ask(shop, time="sold").outcome("ridge", "+ vec (probe)").verdict == "helps"
+
+
+def test_rows_of_one_moment_stay_together_and_tested_groups_are_not_learned():
+    days = np.array([1, 1, 2, 2, 3, 3])
+    groups = np.array([0, 1, 0, 2, 3, 1])
+    splits = forward_splits(days, groups, windows=2)
+    assert [(a.tolist(), b.tolist()) for a, b in splits] == [([1], [2, 3]), ([0, 2, 3], [4, 5])]
+
+
+def test_nothing_of_a_test_row_reaches_its_columns(shop):
+    problem = problem_of(shop, texts={"vec": ["red shirt", "blue hat"] * 100})
+    split = make_splits(problem, 1, 5, 0)[0]
+    changed = shop.copy()
+    changed.loc[split[1], "price"] = 99.0
+    for how in ("pca", "probe", "tfidf"):
+        from deepfeast.pipelines.lift.ask.arms import word_counts
+
+        before = Blocks(problem, split, word_counts(problem.texts)).block("vec", how)
+        other = problem_of(changed, texts={"vec": ["red shirt", "blue hat"] * 100})
+        after = Blocks(other, split, word_counts(other.texts)).block("vec", how)
+        assert np.array_equal(before[0], after[0])
+        assert np.array_equal(before[1], after[1])
+
+
+def test_a_block_is_fitted_once_and_shared(shop):
+    problem = problem_of(shop)
+    blocks = Blocks(problem, make_splits(problem, 1, 5, 0)[0])
+    first = blocks.block("vec", "probe")
+    assert blocks.of(Arm("+ vec", "deep", ("vec",), "probe"))[0].shape == (160, 2)
+    assert blocks.block("vec", "probe") is first
+
+
+def test_classes_and_the_metric_are_found_out(shop):
+    shop["kind"] = np.where(
+        shop["price"] > 1, "dear", np.where(shop["price"] < -1, "cheap", "fair")
+    )
+    models = {"logistic": LogisticRegression()}
+    comparison = ask(shop, target="kind", models=models)
+    assert (comparison.problem.task, comparison.problem.metric) == ("multiclass", "accuracy")
+    assert comparison.problem.classes == ["cheap", "dear", "fair"]
+    assert comparison.outcome("logistic", "+ vec (probe)").verdict == "helps"
+    shop["dear"] = shop["price"] > 0
+    binary = ask(shop, target="dear", models=models)
+    assert (binary.problem.task, binary.problem.metric) == ("binary", "roc_auc")
+    assert binary.outcome("logistic", "+ vec (probe)").verdict == "helps"
+
+
+def test_the_default_models_take_categories_and_missing_vectors(shop):
+    shop.loc[::5, VEC] = np.nan
+    shop.loc[3, "colour"] = None
+    comparison = compare(
+        shop,
+        "price",
+        feature_groups={"vec": VEC},
+        handcrafted=["size", "colour"],
+        representations=("raw", "probe"),
+        repeats=1,
+        control=False,
+    )
+    assert comparison.models == ["XGBoost", "random forest"]
+    assert not [outcome for outcome in comparison.outcomes if outcome.failed]
+    assert comparison.outcome("XGBoost", "+ vec (probe)").lift.mean > 0.2
+
+
+def test_handcrafted_columns_are_found_and_the_rest_is_named(shop):
+    shop["note"] = [f"text {row}" for row in range(200)]
+    problem = read_problem(shop, "price", "seller", {"vec": VEC, "noise": NOISE})
+    assert sorted(problem.handcrafted) == ["colour", "size"]
+    assert any("note" in note for note in problem.notes)
+
+
+def test_a_split_that_lacks_a_class_is_left_out(shop):
+    shop["sold"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    shop["kind"] = np.where(shop["price"] > 0, "dear", "cheap")
+    shop.loc[100:120:10, "kind"] = "new"  # first seen in the middle
+    problem = read_problem(shop, "kind", None, {"vec": VEC}, time="sold", handcrafted=["size"])
+    splits = make_splits(problem, repeats=1, folds=10, seed=0)
+    assert 2 <= len(splits) < 10
+    assert all(len(np.unique(problem.y[train])) == 3 for train, _ in splits)
+    assert "splits are left out" in problem.notes[-1]
+
+
+# --- bad input: a clear line each, and what can run still does
+
+
+def test_rows_without_target_are_left_out_with_their_texts(shop):
+    shop.loc[[0, 5], "price"] = np.nan
+    problem = problem_of(shop, texts={"vec": [f"row {row}" for row in range(200)]})
+    assert len(problem.y) == 198
+    assert problem.notes == ["2 rows have no price and are left out."]
+    assert problem.texts["vec"].iloc[0] == "row 1"
+    assert problem.rows[:5].tolist() == [1, 2, 3, 4, 6]
+
+
+def test_a_constant_target_is_refused(shop):
+    shop["price"] = 5.0
+    with pytest.raises(LiftError, match=r"'price' is 5.0 in all 200 rows"):
+        ask(shop)
+
+
+def test_few_rows_are_refused(shop):
+    with pytest.raises(LiftError, match="29 rows have a 'price'; a verdict needs at least 30"):
+        ask(shop.head(29))
+
+
+def test_a_missing_column_is_named(shop):
+    with pytest.raises(ColumnNotFound, match=r"no column 'prise'.*Did you mean 'price'"):
+        ask(shop, target="prise")
+
+
+def test_words_as_a_regression_target_are_refused(shop):
+    with pytest.raises(LiftError, match="a regression needs numbers"):
+        ask(shop, target="colour", task="regression")
+
+
+def test_logarithm_of_nothing_is_refused(shop):
+    with pytest.raises(LiftError, match="at or below zero"):
+        ask(shop, log_target=True)
+
+
+def test_a_class_with_one_row_is_left_out(shop):
+    shop["kind"] = np.where(shop["price"] > 0, "dear", "cheap")
+    shop.loc[9, "kind"] = "odd"
+    comparison = ask(shop, target="kind", models={"logistic": LogisticRegression()})
+    assert comparison.problem.classes == ["cheap", "dear"]
+    assert "class odd" in comparison.problem.notes[0]
+    assert comparison.outcome("logistic", "+ vec (probe)").verdict == "helps"
+
+
+def test_a_feature_without_vectors_is_left_out_and_the_others_run(shop):
+    shop[NOISE] = np.nan
+    comparison = ask(shop, features={"vec": VEC, "noise": NOISE})
+    assert list(comparison.problem.deep) == ["vec"]
+    assert "No row has a noise" in comparison.problem.notes[0]
+    with pytest.raises(LiftError, match="no row has a vector of noise"):
+        ask(shop, features={"noise": NOISE})
+
+
+class Fragile(RegressorMixin, BaseEstimator):
+    """A model that cannot take more than 4 columns."""
+
+    def fit(self, X, y):
+        if X.shape[1] > 4:
+            raise RuntimeError(f"I was built for 4 columns, not {X.shape[1]}")
+        self.mean_ = float(np.mean(y))
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_) + X["size"].to_numpy()
+
+
+def test_a_model_that_raises_fails_its_arm_and_no_other(shop):
+    models = {"fragile": Fragile(), **FAST}
+    comparison = ask(shop, models=models, representations=("raw", "probe"))
+    assert comparison.outcome("fragile", "+ vec (raw)").failed.endswith("4 columns, not 7")
+    assert not comparison.outcome("fragile", "+ vec (probe)").failed
+    assert comparison.outcome("ridge", "+ vec (raw)").verdict == "helps"
+
+
+class Broken(Fragile):
+    """A model that never works."""
+
+    def fit(self, X, y):
+        raise RuntimeError("no licence")
+
+
+def test_a_model_that_never_works_is_said_not_to_run(shop):
+    result = measure_lift(problem_of(shop), {"broken": Broken()}, representations=("probe",))
+    assert [one.word for one in findings(result.comparison)] == ["not run"]
+    assert "no licence" in findings(result.comparison)[0].sentence
+    assert result.curve == []
+
+
+# --- alarms
+
+
+def kinds(comparison):
+    return [alarm.kind for alarm in find_alarms(comparison)]
+
+
+def test_an_honest_table_raises_no_alarm(shop):
+    assert kinds(ask(shop)) == []
+
+
+def test_duplicates_across_folds_are_an_alarm_until_they_are_grouped(shop):
+    shop.loc[1::2, VEC] = shop.loc[::2, VEC].to_numpy()
+    assert "duplicates" in kinds(ask(shop))
+    assert "duplicates" not in kinds(ask(shop, groups="seller"))
+
+
+def test_short_texts_repeat_without_being_copies(shop):
+    shop.loc[1::2, VEC] = shop.loc[::2, VEC].to_numpy()
+    short = {"vec": ["oak table"] * 200}
+    long = {"vec": ["a table of oak that my grandfather made himself"] * 200}
+    assert "duplicates" not in kinds(ask(shop, texts=short))
+    assert "duplicates" in kinds(ask(shop, texts=long))
+
+
+def test_an_arm_that_is_too_good_is_an_alarm(shop):
+    shop[VEC[0]] = shop["price"]
+    assert "too good" in kinds(ask(shop, representations=("raw",)))
+
+
+def test_texts_that_state_the_target_are_an_alarm(shop):
+    shop["price"] = np.random.default_rng(0).integers(20, 400, 200).astype(float)
+    told = {"vec": [f"only {price:.0f} pounds a night" for price in shop["price"]]}
+    silent = {"vec": ["only 7 pounds a night"] * 200}
+    assert "target in text" in kinds(ask(shop, texts=told))
+    assert "target in text" not in kinds(ask(shop, texts=silent))
+
+
+def test_texts_that_name_the_class_are_an_alarm(shop):
+    shop["kind"] = np.where(shop["price"] > 0, "Treehouses", "Chalets")
+    told = {"vec": [f"our lovely {kind[:-1].lower()}!" for kind in shop["kind"]]}
+    assert "target in text" in kinds(
+        ask(shop, target="kind", texts=told, models={"logistic": LogisticRegression()})
+    )
+
+
+class ByName(Ridge):
+    """A model that knows its columns by name, as many an old pipeline does."""
+
+    def fit(self, X, y):
+        return super().fit(X[["size"]], y)
+
+    def predict(self, X):
+        return super().predict(X[["size"]])
+
+
+def test_a_model_that_ignores_new_columns_is_an_alarm(shop):
+    assert kinds(ask(shop, models={"old": ByName()})) == ["ignored"]
+
+
+# --- the user's model, and the whole result
+
+
+def test_a_model_is_found_by_module_and_factory(tmp_path, monkeypatch):
+    (tmp_path / "mymodels.py").write_text(
+        "from sklearn.linear_model import Ridge\ndef old_ridge():\n    return Ridge(3.0)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert load_model("mymodels:old_ridge").alpha == 3.0
+    with pytest.raises(LiftError, match="has no 'old_rigde'"):
+        load_model("mymodels:old_rigde")
+    with pytest.raises(LiftError, match="expected module:factory"):
+        load_model("mymodels")
+    with pytest.raises(LiftError, match="looked for in the working directory"):
+        load_model("nowhere_at_all:model")
+
+
+def test_a_pickled_model_is_loaded(tmp_path):
+    import joblib
+
+    joblib.dump(Ridge(2.0), tmp_path / "old.pkl")
+    joblib.dump({"no": "model"}, tmp_path / "no.pkl")
+    assert load_pickle(tmp_path / "old.pkl").alpha == 2.0
+    with pytest.raises(LiftError, match="holds a dict, which has no fit"):
+        load_pickle(tmp_path / "no.pkl")
+
+
+def test_the_whole_result_holds_every_score(shop, tmp_path):
+    seen = []
+    result = measure_lift(
+        problem_of(shop),
+        FAST,
+        representations=("probe",),
+        progress=lambda what, done, total: seen.append((done, total)),
+    )
+    assert seen[-1][0] == seen[-1][1]
+    rows = [point.rows for point in result.curve]
+    assert rows == sorted(rows)
+    assert rows[-1] == 160
+    assert result.curve[-1].lift.mean > result.curve[0].lift.mean > 0
+    assert result.importance[0].feature == "vec"
+    assert result.importance[0].deep
+    body = json.loads(json.dumps(result.as_dict()))
+    arm = next(arm for arm in body["arms"] if arm["arm"] == "+ vec (probe)")
+    assert len(arm["scores"]) == 10
+    assert arm["lift"]["mean"] == pytest.approx(
+        np.mean(arm["scores"]) - np.mean(body["arms"][0]["scores"])
+    )
+
+
+def test_directions_show_the_rows_at_both_ends(shop):
+    result = measure_lift(problem_of(shop), FAST, representations=("probe",))
+    high, low = result.directions
+    assert (high.title, low.title) == ("raise price most", "lower price most")
+    truth = shop[VEC].sum(axis=1)
+    assert truth[[one.row for one in high.examples]].min() > truth.quantile(0.9)
+    assert truth[[one.row for one in low.examples]].max() < truth.quantile(0.1)

@@ -1,0 +1,177 @@
+"""Where raw rows may come from, and what happens when a source changes or fails."""
+
+import functools
+import http.server
+import os
+import subprocess
+import threading
+from datetime import datetime, timezone
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from deepfeast.transforms.errors import ColumnNotFound, SourceError, TableError
+
+FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def rows(**titles):
+    return pa.Table.from_pylist(
+        [{"id": key, "title": title, "event_timestamp": FIRST} for key, title in titles.items()]
+    )
+
+
+def test_a_source_on_another_filesystem(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="memory://shop/raw.parquet")
+    with fsspec.open("memory://shop/raw.parquet", "wb") as file:
+        pq.write_table(rows(a="red shirt", b="hat"), file)
+    shirts.embed()
+    assert shirts.vectors() == {"a": [3, 5], "b": [3, 0]}
+
+
+def test_a_glob_takes_the_files_it_names(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw/2024-*.parquet")
+    for name, key in (("2024-01", "a"), ("2024-02", "b"), ("2023-12", "old")):
+        shirts.write([{"id": key, "title": "red"}], f"raw/{name}.parquet")
+    shirts.embed()
+    assert set(shirts.vectors()) == {"a", "b"}
+
+
+def test_a_delta_table_is_read_as_it_stands_now(Shirts, tmp_path):
+    from feast.data_format import DeltaFormat
+
+    write_deltalake(str(tmp_path / "raw"), rows(a="red"))
+    write_deltalake(str(tmp_path / "raw"), rows(b="blue"), mode="overwrite")
+    shirts = Shirts(tmp_path, path="raw", file_format=DeltaFormat())
+    shirts.embed()
+    assert shirts.vectors() == {"b": [4, 0]}
+
+
+def test_a_column_more_is_nobodys_business(shirts):
+    shirts.write([{"id": "a", "title": "red"}])
+    shirts.embed()
+    shirts.write([{"id": "a", "title": "red", "price": 3}, {"id": "b", "title": "x", "price": 4}])
+    assert shirts.embed().rows == 1
+
+
+def test_a_column_that_went_missing_is_named(shirts):
+    shirts.write([{"id": "a", "title": "red"}])
+    shirts.embed()
+    shirts.write([{"id": "a", "titel": "red"}])
+    with pytest.raises(ColumnNotFound, match=r"no column 'title'.*Did you mean 'titel'"):
+        shirts.embed()
+    assert shirts.vectors() == {"a": [3, 0]}
+
+
+def test_a_text_column_that_turned_into_numbers_is_refused(shirts):
+    shirts.write([{"id": "a", "title": 7}])
+    with pytest.raises(SourceError, match=r"'title' of source 'raw' is int64; .* reads texts"):
+        shirts.embed()
+
+
+def test_a_key_of_another_type_than_the_tables_is_refused_with_both_types(shirts):
+    shirts.write([{"id": "a", "title": "red"}])
+    shirts.embed()
+    shirts.write([{"id": 7, "title": "red"}])
+    with pytest.raises(SourceError, match=r"key 'id' of source 'raw' is int64, .* it is string"):
+        shirts.embed()
+    assert set(shirts.vectors()) == {"a"}
+
+
+def test_files_of_different_types_are_no_source(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw")
+    shirts.write([{"id": "a", "title": "red"}], "raw/1.parquet")
+    shirts.write([{"id": 7, "title": "red"}], "raw/2.parquet")
+    with pytest.raises(SourceError, match=r"'id' .* is int64 in .*2\.parquet, and string"):
+        shirts.embed()
+
+
+def test_a_time_in_the_future_is_a_time(shirts):
+    later = datetime(2150, 1, 1, tzinfo=timezone.utc)
+    shirts.write([{"id": "a", "title": "red", "event_timestamp": later}])
+    shirts.embed()
+    assert shirts.rows()[0]["event_timestamp"] == later
+
+
+def test_a_photo_that_vanishes_during_the_run_is_a_reject(Shirts, tmp_path, monkeypatch):
+    from PIL import Image
+
+    from deepfeast.pipelines.embed.plan import Planner
+
+    shirts = Shirts(tmp_path, {"vec": "photo"})
+    shirts.declare("image-untrained")
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{name}.png")
+    shirts.write([{"id": "a", "photo": "a.png"}, {"id": "b", "photo": "b.png"}])
+    find = Planner.find_contents
+
+    def find_and_lose(self, known):
+        (tmp_path / "a.png").unlink()
+        return find(self, known)
+
+    monkeypatch.setattr(Planner, "find_contents", find_and_lose)
+    run = shirts.embed(allowed_rejects=0.5)
+    assert (run.rows, run.encoded, run.rejected) == (2, 1, 1)
+    assert [key for key, vector in shirts.vectors().items() if vector is None] == ["a"]
+    (example,) = next(iter(run.reasons.values()))["examples"]
+    assert "id=a" in example
+
+
+def test_photos_are_fetched_from_hosts_that_the_feature_allows(Shirts, tmp_path, monkeypatch):
+    from PIL import Image
+
+    from deepfeast.transforms.cells import reader as image_reader
+
+    shirts = Shirts(tmp_path, {"vec": "photo"})
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    # The test's only server is on this machine: its address stands for a public one.
+    monkeypatch.setattr(image_reader, "is_public", lambda address: address == "127.0.0.1")
+    page = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        names = {"file": "red.png", "url": f"{site}/red.png", "gone": f"{site}/blue.png"}
+        shirts.write([{"id": key, "photo": photo} for key, photo in names.items()])
+        shirts.declare("image-untrained")
+        assert shirts.embed(allowed_rejects=0.9).reasons.keys() == {"url_not_allowed"}
+        shirts.declare("image-untrained", allow_hosts=["127.0.0.1"])
+        run = shirts.embed(allowed_rejects=0.9)
+        assert shirts.embed(allowed_rejects=0.9).version is None
+        server.shutdown()
+    # The same picture, already in the table by its file, is not encoded again for its URL.
+    assert (run.rows, run.encoded) == (1, 0)
+    vectors = shirts.vectors()
+    assert vectors["url"] == vectors["file"] is not None
+    assert vectors["gone"] is None
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_leaves_the_table_as_it_was(Shirts, small_disk):
+    shirts = Shirts(small_disk / "repo")
+    shirts.write([{"id": "first", "title": "red shirt"}])
+    shirts.embed()
+    shirts.declare("python:deepfeast.transforms.testing:TextSums?dim=384")
+    shirts.write([{"id": str(n), "title": f"shirt {n}"} for n in range(3000)])
+    with pytest.raises(TableError, match=r"disk is full.*untouched"):
+        shirts.embed(rebuild=True)
+    assert shirts.vectors() == {"first": [3, 5]}
+    assert DeltaTable(str(shirts.table)).version() == 0

@@ -1,0 +1,1 @@
+"""One raw cell to a content with a hash."""

@@ -1,0 +1,265 @@
+"""One run, one Delta commit: the embedding table and what its log says of each run.
+
+Workers write Parquet files; nothing reads them until one transaction of the Delta log names
+them all. The commit's metadata says which run it was, with which encoders, and what it counted.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from deepfeast.transforms.embeddings.state import SCRATCH
+from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+    from deltalake import DeltaTable
+
+
+META = "deepfeast"
+# Rolling back needs the log of old versions; Delta would drop it after thirty days.
+CONFIGURATION = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of an embedding table.
+
+    Attributes
+    ----------
+    version : int
+        Of the Delta table.
+    time : datetime
+        When it was published, in UTC.
+    meta : dict
+        ``run_id``, ``generation``, ``fingerprints``, ``spec``, ``counts``, ``versions`` (of
+        libraries) and what else the run noted.
+    """
+
+    version: int
+    time: datetime
+    meta: dict[str, Any]
+
+
+class EmbeddingTable:
+    """The Delta table behind a deep feature view.
+
+    Parameters
+    ----------
+    uri : str
+        Its folder.
+    view : str
+        Name of the view, for messages.
+    """
+
+    def __init__(self, uri: str, view: str):
+        self.uri = uri
+        self.view = view
+
+    @property
+    def path(self) -> Path:
+        """The table's folder."""
+        return Path(self.uri)
+
+    @property
+    def scratch(self) -> Path:
+        """Where runs work and what was fitted is kept; Delta ignores names with an underscore."""
+        return self.path / SCRATCH
+
+    @property
+    def rejects(self) -> str:
+        """The table of rejects, beside this one."""
+        return f"{self.uri}_rejects"
+
+    def open(self) -> DeltaTable | None:
+        """Open the Delta table; None where the view was never embedded.
+
+        Raises
+        ------
+        TableError
+            If there is a Delta table that deepfeast did not write, or other files.
+        """
+        from deltalake import DeltaTable
+
+        if not DeltaTable.is_deltatable(self.uri):
+            strange = [p.name for p in self.path.glob("*") if p.name != self.scratch.name]
+            if any(not (self.path / name).is_dir() for name in strange):
+                raise TableError(
+                    f"{self.uri} holds files that are no embedding table: "
+                    f"{', '.join(strange[:3])}. "
+                    f"Point view {self.view!r} to another folder with table=…"
+                )
+            return None
+        table = DeltaTable(self.uri)
+        if not any(META in commit for commit in table.history()):
+            raise TableError(
+                f"the Delta table at {self.uri} was not written by deepfeast. "
+                f"Point view {self.view!r} to another folder with table=…"
+            )
+        return table
+
+    def must_exist(self) -> DeltaTable:
+        """Open the Delta table, or say how to make it."""
+        table = self.open()
+        if table is None:
+            raise NeverEmbedded(
+                f"view {self.view!r} was never embedded: there is no table at {self.uri}. "
+                f"Run: deepfeast embed {self.view}"
+            )
+        return table
+
+    def dataset(self, table: DeltaTable) -> ds.Dataset:
+        """Return the table's current files as an Arrow dataset."""
+        return table.to_pyarrow_dataset()
+
+    def commits(self, table: DeltaTable | None = None) -> list[Commit]:
+        """Return the commits of deepfeast, newest first."""
+        table = table or self.must_exist()
+        return [
+            Commit(
+                commit["version"],
+                datetime.fromtimestamp(commit["timestamp"] / 1000, tz=timezone.utc),
+                json.loads(commit[META]),
+            )
+            for commit in table.history()
+            if META in commit
+        ]
+
+    def publish(
+        self,
+        schema: pa.Schema,
+        parts: Sequence[dict[str, Any]],
+        meta: dict[str, Any],
+        expected: int | None,
+        replace: bool,
+    ) -> int:
+        """Publish data files in one transaction; return the table's new version.
+
+        Parameters
+        ----------
+        parts : sequence of dict
+            ``path`` relative to the table, ``size`` in bytes, ``rows``.
+        meta : dict
+            Goes into the commit.
+        expected : int, optional
+            Version that the run was planned on; None where there was no table.
+        replace : bool
+            Start a new generation: the files of the old one leave the table, not the disk.
+
+        Raises
+        ------
+        RunInProgress
+            If another run published meanwhile.
+        """
+        from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+        from deltalake.exceptions import CommitFailedError, DeltaError
+        from deltalake.transaction import AddAction, create_table_with_add_actions
+
+        stamp = int(time.time() * 1000)
+        actions: list[Any] = [
+            AddAction(
+                part["path"],
+                part["size"],
+                {},
+                stamp,
+                True,
+                json.dumps({"numRecords": part["rows"]}),
+            )
+            for part in parts
+        ]
+        # Two commits that carry one application's id conflict, so that the later one fails.
+        properties = CommitProperties(
+            custom_metadata={META: json.dumps(meta, sort_keys=True)},
+            app_transactions=[Transaction("deepfeast", (expected or 0) + 1)],
+            max_commit_retries=0,
+        )
+        try:
+            if expected is None:
+                create_table_with_add_actions(
+                    self.uri,
+                    Schema.from_arrow(schema),
+                    actions,
+                    mode="error",
+                    name=self.view,
+                    configuration=CONFIGURATION,
+                    commit_properties=properties,
+                )
+                return 0
+            table = DeltaTable(self.uri)
+            if table.version() != expected:
+                raise CommitFailedError(f"the table is at version {table.version()}")
+            mode = "overwrite" if replace else "append"
+            table.create_write_transaction(actions, mode, schema, commit_properties=properties)
+            return expected + 1
+        except (CommitFailedError, DeltaError) as error:
+            raise RunInProgress(
+                f"another run published to view {self.view!r} while this one worked (planned on "
+                f"version {expected}): {error}. Nothing of this run was published; run it again."
+            ) from error
+
+    def add_rejects(self, rejects: pa.Table, run_id: str) -> None:
+        """Append the rejects of a run to their table, once."""
+        from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+        if DeltaTable.is_deltatable(self.rejects):
+            if DeltaTable(self.rejects).transaction_version(run_id) is not None:
+                return
+        elif not len(rejects):
+            return
+        write_deltalake(
+            self.rejects,
+            rejects,
+            mode="append",
+            commit_properties=CommitProperties(app_transactions=[Transaction(run_id, 1)]),
+        )
+
+    def read_rejects(self) -> pa.Table | None:
+        """Return the rejects of runs that were published; None where there is none."""
+        import pyarrow.compute as pc
+        from deltalake import DeltaTable
+
+        if not DeltaTable.is_deltatable(self.rejects):
+            return None
+        rejects = DeltaTable(self.rejects).to_pyarrow_table()
+        published = pa.array([commit.meta["run_id"] for commit in self.commits()])
+        return rejects.filter(pc.is_in(rejects["run_id"], published))
+
+    @contextmanager
+    def held(self, run_id: str) -> Iterator[None]:
+        """Hold the view while a run works; the kernel lets go when its process ends.
+
+        Raises
+        ------
+        RunInProgress
+            If another process holds it; it says which.
+        """
+        import fcntl
+        import os
+        import socket
+
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with (self.scratch / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise RunInProgress(
+                    f"view {self.view!r} is held by {lock.read().strip() or 'another run'}. "
+                    f"Wait until it ends, then run again."
+                ) from error
+            lock.truncate(0)
+            lock.write(f"run {run_id}, process {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
+            yield

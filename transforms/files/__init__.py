@@ -1,0 +1,1 @@
+"""Rows at rest: where they lie and how they are read, once."""

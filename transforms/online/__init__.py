@@ -1,0 +1,1 @@
+"""Features as of now, from the online store."""

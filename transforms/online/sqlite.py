@@ -1,0 +1,113 @@
+"""One feature view in Feast's SQLite store, in the layout that Feast reads and writes.
+
+A write is one statement for hundreds of values, and newer wins inside the statement itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.online.protos import to_scalars
+from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from feast import FeatureView, RepoConfig
+
+SQLITE_VARIABLES = 3000
+
+
+class SqliteTable(OnlineTable):
+    """One view in Feast's SQLite store. It keeps event times to the second."""
+
+    def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
+        from feast.infra.online_stores.sqlite import _quote_id, _table_id
+
+        super().__init__(store, config, view)
+        versioned = config.registry.enable_online_feature_view_versioning
+        self._table = _quote_id(_table_id(config.project, view, versioned))
+        self._kinds = {field.name: field.dtype.to_value_type() for field in view.features}
+        self._connection = store._get_conn(config)
+        # Another process may be writing: wait for it instead of failing after 5 seconds.
+        self._connection.execute("PRAGMA busy_timeout = 600000")
+        # Room for a batch (in KiB), so that a write does not lock readers out before it commits.
+        self._connection.execute("PRAGMA cache_size = -131072")
+
+    def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
+        encoded = [self.entity_keys.to_bytes(key) for key in keys]
+        position = {key: row for row, key in enumerate(encoded)}
+        values: dict[str, list[bytes | None]] = {name: [None] * len(keys) for name in features}
+        seconds: list[int | None] = [None] * len(keys)
+        for key, name, value, second in self._select(encoded):
+            column = values.get(name)
+            if column is not None:
+                row = position[key]
+                column[row] = value
+                known = seconds[row]
+                # Features written apart have times apart: the oldest speaks for the row.
+                seconds[row] = second if known is None or second < known else known
+        return OnlineRows(list(keys), [_from_sqlite(second) for second in seconds], values)
+
+    def _select(self, keys: list[bytes]) -> Iterator[tuple[bytes, str, bytes, int]]:
+        for start in range(0, len(keys), SQLITE_VARIABLES):
+            some = keys[start : start + SQLITE_VARIABLES]
+            # The cast keeps sqlite3 from calling Feast's converter once for every value.
+            yield from self._connection.execute(
+                "SELECT entity_key, feature_name, value, CAST(event_ts AS INTEGER) "
+                f"FROM {self._table} WHERE entity_key IN ({','.join('?' * len(some))})",
+                some,
+            )
+
+    def write_newer(self, rows: OnlineRows) -> int:
+        keys = [self.entity_keys.to_bytes(key) for key in rows.keys]
+        times = [_to_sqlite(time) for time in rows.times]
+        created = [_to_sqlite(time) for time in rows.created or [None] * len(keys)]
+        columns = [
+            zip(keys, repeat(name), column, self._texts(name, column), times, created)
+            for name, column in rows.values.items()
+        ]
+        # Row by row, so that what is read together lies together on disk.
+        records = (record for row in zip(*columns, strict=True) for record in row)
+        with self._connection as connection:
+            before = connection.total_changes
+            # Hundreds at once: the time goes to statements, not to records.
+            while some := list(islice(records, SQLITE_VARIABLES // 6)):
+                connection.execute(self._upsert(len(some)), list(chain.from_iterable(some)))
+            return (connection.total_changes - before) // len(rows.values)
+
+    def _upsert(self, count: int) -> str:
+        return (
+            f"INSERT INTO {self._table} AS stored "
+            "(entity_key, feature_name, value, value_text, event_ts, created_ts) "
+            f"VALUES {','.join(['(?,?,?,?,?,?)'] * count)} "
+            "ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
+            "value = excluded.value, value_text = excluded.value_text, "
+            "event_ts = excluded.event_ts, created_ts = excluded.created_ts "
+            "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
+        )
+
+    def _texts(self, name: str, column: list[bytes | None]) -> Iterable[str | None]:
+        """Write what Feast keeps beside the value for its search by text."""
+        kind = self._kinds[name]
+        if kind.name not in _SEARCHABLE:
+            return repeat(None, len(column))
+        return [None if value is None else str(value) for value in to_scalars(column, kind)]
+
+
+_SEARCHABLE = ("STRING", "INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")
+
+
+def _to_sqlite(time: datetime | None) -> int | None:
+    # Feast stores the UTC clock as if it were local time; so it must be here.
+    if time is None:
+        return None
+    return int(time.astimezone(timezone.utc).replace(tzinfo=None).timestamp())
+
+
+def _from_sqlite(second: int | None) -> datetime | None:
+    if second is None:
+        return None
+    return datetime.fromtimestamp(second).replace(tzinfo=timezone.utc)

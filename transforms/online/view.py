@@ -1,0 +1,188 @@
+"""One view of a lookup: whose rows are asked for, what the store has, and what is too old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.columns import ServiceColumn, resolve_features
+from deepfeast.transforms.errors import JoinError, did_you_mean
+from deepfeast.transforms.online.table import Key, OnlineTable, online_table
+from deepfeast.transforms.views import DeepFeature, DeepViewSpec, deep_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feast import FeatureStore
+
+PRESENT, MISSING, EXPIRED, NULL = "present", "missing", "expired", "null"
+GIVEN, ENCODED, REJECTED = "given", "encoded", "rejected"
+
+
+@dataclass
+class Found:
+    """What a lookup found for one feature.
+
+    Attributes
+    ----------
+    values : list of length n_rows
+        Bytes of a ``Value``; empty or None where there is none.
+    seen : Seen, optional
+        What the store knows of the rows; None where Feast computed the feature.
+    filled : dict of int to (str, object)
+        Rows whose gap was filled, with the status and the value.
+    """
+
+    values: list[bytes | None]
+    seen: Seen | None = None
+    filled: dict[int, tuple[str, Any]] = field(default_factory=dict)
+
+    @property
+    def gaps(self) -> list[int]:
+        """Rows without a value."""
+        return [row for row, value in enumerate(self.values) if not value]
+
+    def statuses(self) -> list[str]:
+        """Say of each row where its value comes from, or why there is none."""
+        found = [
+            PRESENT if value else self.seen.reason(row) if self.seen else NULL
+            for row, value in enumerate(self.values)
+        ]
+        for row, (status, _) in self.filled.items():
+            found[row] = status
+        return found
+
+
+@dataclass
+class Seen:
+    """What the online store knows of the rows of one view.
+
+    Attributes
+    ----------
+    keys : list of tuple or None, of length n_rows
+        None where a part of the key is missing.
+    times : dict of tuple to datetime
+        Event times of the keys that the store knows.
+    oldest : datetime, optional
+        Event times before it are expired.
+    """
+
+    keys: list[Key | None]
+    times: dict[Key, datetime]
+    oldest: datetime | None
+
+    def reason(self, row: int) -> str:
+        """Say why a row has no value."""
+        time = self.times.get(self.keys[row])  # type: ignore[arg-type]
+        if time is None:
+            return MISSING
+        return EXPIRED if self.oldest is not None and time < self.oldest else NULL
+
+
+@dataclass
+class OnlineView:
+    """One view of a feature service in the online store.
+
+    Attributes
+    ----------
+    table : OnlineTable
+    spec : DeepViewSpec, optional
+        Of a deep feature view.
+    join_columns : list of str
+        Columns of the rows that hold its keys, in the table's order.
+    features : list of ServiceColumn
+    """
+
+    table: OnlineTable
+    spec: DeepViewSpec | None
+    join_columns: list[str]
+    features: list[ServiceColumn] = field(default_factory=list)
+
+    def deep(self, feature: ServiceColumn) -> DeepFeature | None:
+        """Return the declaration of a deep feature, None of any other."""
+        return self.spec.feature(feature.feature) if self.spec else None
+
+    def read(self, asked: dict[str, list[Any]], count: int, now: datetime) -> dict[str, Found]:
+        """Read the features of some rows, each key once.
+
+        Parameters
+        ----------
+        asked : dict of str to list
+            The rows, by column; None for what is missing.
+        count : int
+            Number of rows.
+        now : datetime
+            What ttl is counted from.
+
+        Returns
+        -------
+        dict of str to Found
+            By the feature's name; values older than the view's ttl are left out.
+        """
+        keys = self._keys(asked, count)
+        distinct = list(dict.fromkeys(key for key in keys if key is not None))
+        rows = self.table.read(distinct, [feature.feature for feature in self.features])
+        ttl: timedelta | None = self.table.view.ttl
+        oldest = now - ttl if ttl else None
+        times = {key: time for key, time in zip(distinct, rows.times, strict=True) if time}
+        seen = Seen(keys, times, oldest)
+        if oldest is not None:
+            fresh = [time is not None and time >= oldest for time in rows.times]
+            for column in rows.values.values():
+                column[:] = [
+                    v if is_fresh else None for v, is_fresh in zip(column, fresh, strict=True)
+                ]
+        if len(distinct) == count:
+            return {f.name: Found(rows.values[f.feature], seen) for f in self.features}
+        place = {key: row for row, key in enumerate(distinct)}
+        rows_of = [place.get(key, -1) for key in keys]  # type: ignore[arg-type]
+        return {
+            f.name: Found(_gather(rows.values[f.feature], rows_of), seen) for f in self.features
+        }
+
+    def _keys(self, asked: dict[str, list[Any]], count: int) -> list[Key | None]:
+        from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+
+        if self.join_columns == [DUMMY_ENTITY_ID]:
+            return [(DUMMY_ENTITY_VAL,)] * count
+        for name in self.join_columns:
+            if name not in asked and count:
+                raise JoinError(
+                    f"the rows have no column {name!r}, the entity key of view "
+                    f"{self.table.view.name!r}. They have: {', '.join(asked) or 'nothing'}."
+                    f"{did_you_mean(name, asked)}"
+                )
+        columns = [asked.get(name, []) for name in self.join_columns]
+        return self.table.entity_keys.clean(columns)
+
+
+def _gather(column: list[bytes | None], rows: list[int]) -> list[bytes | None]:
+    return [None if row < 0 else column[row] for row in rows]
+
+
+def open_views(
+    store: FeatureStore, service: str | Sequence[str], features: list[ServiceColumn]
+) -> tuple[list[OnlineView], list[ServiceColumn]]:
+    """Group features by view; those of on-demand views are returned apart."""
+    from feast import OnDemandFeatureView
+
+    known = {view.name: view for view in store.list_all_feature_views()}
+    join_key_maps = {}
+    named = resolve_features(store, service)
+    if not isinstance(named, list):
+        join_key_maps = {p.name_to_use(): p.join_key_map for p in named.feature_view_projections}
+    grouped: dict[str, OnlineView] = {}
+    computed = []
+    for feature in features:
+        view: Any = known[feature.registered]
+        if isinstance(view, OnDemandFeatureView):
+            computed.append(feature)
+            continue
+        if feature.view not in grouped:
+            table = online_table(store._get_provider().online_store, store.config, view)
+            renamed = join_key_maps.get(feature.view) or {}
+            join_columns = [renamed.get(name, name) for name in table.entity_keys.join_keys]
+            grouped[feature.view] = OnlineView(table, deep_spec(view), join_columns)
+        grouped[feature.view].features.append(feature)
+    return list(grouped.values()), computed
