@@ -16,14 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.transforms.cells.reader import ImageReader
 from deepfeast.transforms.errors import Reject
 
 if TYPE_CHECKING:
     import PIL.Image
     from numpy.typing import NDArray
-
-__all__ = ["ImageReader", "decode"]
 
 # Photographs, and nothing that starts another program (EPS) or fetches other files.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")

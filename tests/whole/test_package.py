@@ -74,19 +74,5 @@ def test_every_module_says_why_it_exists(path):
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in modules() if path.parent == ROOT / "transforms"],
-    ids=lambda path: path.name,
-)
-def test_what_computes_does_not_know_what_composes(path):
-    names = [
-        node.module or ""
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom)
-    ]
-    assert not [name for name in names if name.startswith("deepfeast.pipelines")]
-
-
 def test_the_namespace_is_implicit():
     assert importlib.import_module("deepfeast").__file__ is None

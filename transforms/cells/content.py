@@ -170,7 +170,7 @@ def image_reader(feature: DeepFeature, root: str, modality: str) -> Any:
     """
     if modality == "text":
         return None
-    from deepfeast.transforms.images import ImageReader
+    from deepfeast.transforms.cells.reader import ImageReader
 
     return ImageReader(feature.root or root, allow_hosts=feature.allow_hosts)
 
