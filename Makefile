@@ -22,12 +22,13 @@ demo: $(STAMP)  ## generate a marketplace, embed it, and see whether the deep fe
 	$(BIN)/deepfeast demo
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=10
 
-check: $(STAMP)  ## format and lint checks, types, documentation examples
+check: $(STAMP)  ## format and lint checks, types, the pages and their examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python docs/compile_pages.py --check
 	$(BIN)/python -m pytest -q -n auto tests/whole/test_documentation.py
 
 format: $(STAMP)  ## rewrite the code in the house style
@@ -37,7 +38,8 @@ format: $(STAMP)  ## rewrite the code in the house style
 bench: $(STAMP)  ## run every benchmark; each ends with a RESULT line
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-docs: $(STAMP)  ## check that every example in README and docs runs
+docs: $(STAMP)  ## write the compiled parts of the pages; check that every example runs
+	$(BIN)/python docs/compile_pages.py
 	$(BIN)/python -m pytest -q tests/whole/test_documentation.py
 
 clean:  ## remove what the targets made

@@ -1,0 +1,121 @@
+"""Write into the pages what the code itself says: the tree, the commands, the encoders.
+
+A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between
+A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between is
+rewritten. With ``--check`` nothing is written, and a page that differs from the code is an error.
+    python docs/compile_pages.py
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = re.compile(r"(<!-- compiled: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PACKAGES = ("transforms", "pipelines")
+
+
+def tree() -> str:
+    """Draw the rooms, each module with the first sentence of its docstring."""
+    lines = ["```text"]
+    for package in PACKAGES:
+        lines += _folder(ROOT / package, 0)
+    return "\n".join([*lines, "```"])
+
+
+def _folder(folder: Path, depth: int) -> Iterator[str]:
+    init = folder / "__init__.py"
+    yield _line(f"{folder.name}/", depth, _sentence(init))
+    doors = sorted(p for p in folder.glob("*.py") if p != init)
+    rooms = sorted(p for p in folder.iterdir() if (p / "__init__.py").is_file())
+    for door in doors:
+        yield _line(door.name, depth + 1, _sentence(door))
+    for room in rooms:
+        yield from _folder(room, depth + 1)
+
+
+def _line(name: str, depth: int, what: str) -> str:
+    return f"{'    ' * depth + name:<28} {what}".rstrip()
+
+
+def _sentence(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def order() -> str:
+    """List the rooms in the order in which they may import one another."""
+    source = (ROOT / "tests/whole/test_architecture.py").read_text()
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value).strip()
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("TRANSFORMS", "PIPELINES")
+    }
+    return f"```text\n{found['TRANSFORMS']}\n--- pipelines ---\n{found['PIPELINES']}\n```"
+
+
+def commands() -> str:
+    """List the commands, each with the first line of its help."""
+    from typer.main import get_command
+
+    from deepfeast.pipelines.cli import app
+
+    listed = getattr(get_command(app), "commands")  # noqa: B009 - a group has them
+    rows = [
+        f"| `deepfeast {name}` | {' '.join((command.help or '').split(chr(10) * 2)[0].split())} |"
+        for name, command in sorted(listed.items())
+    ]
+    return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
+
+
+def encoders() -> str:
+    """List the encoders by name, then the kinds of string."""
+    from deepfeast.transforms.encoders.listing import list_encoders
+
+    rows = [f"| `{row.name}` | {row.modality} | {row.source} |" for row in list_encoders()]
+    return "\n".join(["| string | reads | what it is |", "| --- | --- | --- |", *rows])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "tree": tree,
+    "order": order,
+    "commands": commands,
+    "encoders": encoders,
+}
+
+
+def pages() -> list[Path]:
+    """Return every page that may have compiled parts."""
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def compiled(text: str) -> str:
+    """Return a page's text with its compiled parts as the code now has them."""
+    return MARK.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n{found[3]}", text)
+
+
+def main(words: list[str]) -> int:
+    """Rewrite the pages, or only compare them; return the exit status."""
+    stale = {
+        page: text
+        for page in pages()
+        if "<!-- compiled:" in page.read_text()
+        if (text := compiled(page.read_text())) != page.read_text()
+    }
+    for page, text in stale.items():
+        if "--check" in words:
+            print(f"{page.relative_to(ROOT)} differs from the code: run make docs")
+        else:
+            page.write_text(text)
+            print(f"wrote {page.relative_to(ROOT)}")
+    return 1 if stale and "--check" in words else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
