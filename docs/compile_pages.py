@@ -1,8 +1,8 @@
 """Write into the pages what the code itself says: the tree, the commands, the encoders.
 
 A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between
-A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between is
-rewritten. With ``--check`` nothing is written, and a page that differs from the code is an error.
+is rewritten. With ``--check`` nothing is written: a page that differs from the code is an error.
+
     python docs/compile_pages.py
 """
 
