@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from feast import FeatureStore
 
-    from deepfeast.pipelines.embed.job import Run
+    from deepfeast.pipelines.embed import Run
 
 LIBRARIES = ("apache-beam", "deltalake", "duckdb", "numpy", "pyarrow", "sentence-transformers")
 TIME = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -83,7 +83,7 @@ def forget(folder: Path) -> None:
 
 def embed(store: FeatureStore) -> Run:
     """Run the job once."""
-    from deepfeast.pipelines.embed.job import embed as run
+    from deepfeast.pipelines.embed import embed as run
 
     return run(store, "deep")
 

@@ -23,7 +23,7 @@ from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from deepfeast.pipelines.embed.job import Run
+    from deepfeast.pipelines.embed import Run
 
 app = typer.Typer(
     help="Deep features for the models you already have.\n\n"
@@ -109,9 +109,9 @@ def embed(
 
     Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
     """
-    from deepfeast.pipelines.embed.job import embed as embed_view
+    from deepfeast.pipelines.embed import embed as embed_view
     from deepfeast.pipelines.terminal import shown
-    from deepfeast.transforms.views import deep_spec
+    from deepfeast.transforms.features import deep_spec
 
     names, options = _split(views or [])
     store = open_store(repo)
@@ -267,7 +267,7 @@ def vacuum(
 
 
 def _table(repo: Path, view: str) -> Any:
-    from deepfeast.pipelines.embed.job import embedding_table
+    from deepfeast.transforms.embeddings.table import embedding_table
     from deepfeast.transforms.views import find_deep_view
 
     store = open_store(repo)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepfeast.transforms.errors import DeepfeastError
-from deepfeast.transforms.views import CREATED, DeepViewSpec, deep_spec
+from deepfeast.transforms.features import CREATED, DeepViewSpec, deep_spec
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView

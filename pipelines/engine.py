@@ -23,8 +23,8 @@ from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
 from deepfeast.pipelines.materialize.places import Columns, Reading, Span
+from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.place import open_source
-from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
     from feast import FeatureView
@@ -142,7 +142,7 @@ class BeamEngine(ComputeEngine):
     def _embed(self, view: FeatureView) -> None:
         from feast import FeatureStore
 
-        from deepfeast.pipelines.embed.job import embed
+        from deepfeast.pipelines.embed import embed
 
         repo = str(self.repo_config.repo_path) if self.repo_config.repo_path else None
         store = FeatureStore(repo_path=repo, config=self.repo_config)

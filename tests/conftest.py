@@ -109,7 +109,7 @@ class Shirts:
 
     def embed(self, **options: Any) -> Any:
         """Run the embed job."""
-        from deepfeast.pipelines.embed.job import embed
+        from deepfeast.pipelines.embed import embed
 
         return embed(self.store, "deep", **options)
 

@@ -10,8 +10,8 @@ import importlib
 from typing import Any
 
 _HOME = {
-    "DeepFeature": "views",
-    "DeepViewSpec": "views",
+    "DeepFeature": "features",
+    "DeepViewSpec": "features",
     "deep_feature_view": "views",
     "Encoder": "encoders",
     "get_encoder": "encoders",

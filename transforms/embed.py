@@ -17,11 +17,12 @@ from apache_beam import coders
 from apache_beam.metrics import Metrics
 
 from deepfeast.transforms.arrow import matrix_to_vectors
-from deepfeast.transforms.cells.content import encode_column, image_reader
+from deepfeast.transforms.cells.content import image_reader
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.encoders.cache import loaded
+from deepfeast.transforms.encoders.column import encode_column
 from deepfeast.transforms.errors import ColumnNotFound, SpecError
-from deepfeast.transforms.views import DeepFeature
+from deepfeast.transforms.features import DeepFeature
 
 REJECTS = "rejects"
 METRICS = "deepfeast"

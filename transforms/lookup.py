@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deepfeast.transforms.encoders import Encoder
-    from deepfeast.transforms.views import DeepFeature
+    from deepfeast.transforms.features import DeepFeature
 
 Rows = Any  # a list of dicts, or a DataFrame
 
@@ -213,7 +213,8 @@ class OnlineFeatures:
         """Encode raw values as the embed job does."""
         import pyarrow as pa
 
-        from deepfeast.transforms.cells.content import encode_column, image_reader
+        from deepfeast.transforms.cells.content import image_reader
+        from deepfeast.transforms.encoders.column import encode_column
 
         encoder = self._encoder(view, deep)
         reader = image_reader(deep, self._root(view, deep), encoder.modality)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.columns import ServiceColumn, service_columns
 from deepfeast.transforms.errors import SignatureMismatch
+from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.place import file_source, source_uri, storage_options
-from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
     from feast import FeatureStore

@@ -130,7 +130,7 @@ def _real(folder: Path, repo: Path) -> Dataset:
 
 def _embed(repo: Path) -> FeatureStore:
     from deepfeast.pipelines.cli import print_run
-    from deepfeast.pipelines.embed.job import embed
+    from deepfeast.pipelines.embed import embed
     from deepfeast.pipelines.terminal import shown
 
     store = open_store(repo)

@@ -9,12 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.embed.job import Run, embed
+    from deepfeast.pipelines.embed.job import Run
+    from deepfeast.pipelines.embed.run import embed
 
 __all__ = ["Run", "embed"]
+_HOME = {"Run": "job", "embed": "run"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.job"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -14,8 +14,8 @@ from deepfeast.transforms.cells.content import image_reader, read_contents
 from deepfeast.transforms.embeddings.state import state_path
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.errors import EncoderError, FingerprintMismatch
+from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import Source, event_times, read_slice
-from deepfeast.transforms.views import DeepFeature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

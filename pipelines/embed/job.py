@@ -1,28 +1,23 @@
-"""The embed job: raw table to embedding table.
-
-Hash every content, plan what is new, encode each new content once, write the rows, publish.
-The first four may be killed at any moment and repeated at no loss; the last is one transaction.
-"""
+"""An embed job as plain data: what every worker must know of it, and what it did in the end."""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from deepfeast.pipelines.embed.run import EmbedRun
-from deepfeast.transforms.embeddings.table import EmbeddingTable
-from deepfeast.transforms.files.place import source_uri
-from deepfeast.transforms.views import find_deep_view
+import pyarrow as pa
 
-if TYPE_CHECKING:
-    from feast import FeatureStore, FeatureView
+from deepfeast.transforms.cells.content import image_reader
+from deepfeast.transforms.features import DeepFeature
+from deepfeast.transforms.files.slices import EVENT_TIME, Source
 
+# Values held and encoded at a time: a killed run loses no more than this of its work.
+WINDOW = 4096
+# Photos are large, and their networks slow.
+PHOTOS = 512
 
 Progress = Callable[..., None]
 
@@ -63,95 +58,51 @@ class Run:
         return dataclasses.asdict(self)
 
 
-def embed(
-    store: FeatureStore,
-    view: str,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    fit_until: datetime | None = None,
-    rebuild: bool = False,
-    allowed_rejects: float = 0.05,
-    options: Sequence[str] = (),
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Bring a deep feature view's embedding table up to its source, in one commit.
+@dataclass(frozen=True)
+class Job:
+    """What every worker must know of a run.
 
-    Parameters
+    Attributes
     ----------
-    store : FeatureStore
-        With the view applied.
-    view : str
-        Name of a deep feature view.
-    since, until : datetime, optional
-        Only rows with an event time in this window, `until` excluded; naive means UTC.
-    fit_until : datetime, optional
-        Encoders that are fitted (PCA, TF-IDF) see rows before this time alone, in their first
-        run; by default those before `until`. Set it to the end of your training period.
-    rebuild : bool
-        Encode all rows into a new version beside the old; needed after a change of encoder.
-    allowed_rejects : float
-        Largest share of the run's contents that may be rejected.
-    options : sequence of str
-        Beam options, e.g. ``["--direct_num_workers=2"]``. The runner is FnApiRunner by default.
+    run_id : str
+    folder : Path
+        Scratch folder of the run, seen by all workers.
+    source : Source
+    keys : tuple of str
+        Join keys.
+    features : tuple of DeepFeature
+    modalities, spills, states : dict of str to str
+        By feature: what its encoder reads, the folder of its vectors, the file of what was
+        fitted.
     threads : int, optional
-        Threads of a network in one worker; by default the cores, shared by local workers.
-    progress : callable, optional
-        Called with the stage, the units done, the units in all, and a note on reuse and rejects.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    SourceError, FeatureNotFound
-        If the source cannot be used, or there is no such view. Nothing is written.
-    FingerprintMismatch
-        If the table holds vectors of another encoder and `rebuild` is False.
-    TooManyRejects
-        If more contents were rejected than allowed. Nothing is committed.
-    RunInProgress
-        If another run holds the view.
+        Threads of a network.
+    since, until : int, optional
+        Window of event time in microseconds since 1970, `until` excluded.
     """
-    from deepfeast.pipelines.beam import original_error
 
-    feature_view, spec = find_deep_view(store, view)
-    table = embedding_table(store, feature_view)
-    run = Run(view, f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}")
-    started = time.monotonic()
-    fresh = not table.path.exists()
-    try:
-        delta = table.open()
-        embedding = EmbedRun(store, feature_view, spec, table, delta, run, rebuild)
-        with table.held(run.run_id):
-            embedding.run_job(
-                since, until, fit_until, allowed_rejects, options, threads, progress or _silent
-            )
-    except BaseException as error:
-        if fresh and table.open() is None:
-            _forget(table)
-        told = original_error(error)
-        if told is error:
-            raise
-        raise told from error
-    run.seconds = time.monotonic() - started
-    return run
+    run_id: str
+    folder: Path
+    source: Source
+    keys: tuple[str, ...]
+    features: tuple[DeepFeature, ...]
+    modalities: dict[str, str]
+    spills: dict[str, str]
+    states: dict[str, str | None]
+    threads: int | None = None
+    since: int | None = None
+    until: int | None = None
 
+    def reader(self, feature: DeepFeature) -> Any:
+        """Return the reader of a feature's image cells."""
+        return image_reader(feature, self.source.root, self.modalities[feature.name])
 
-def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:
-    """Return the table behind a deep feature view, whether or not it exists yet."""
-    source: Any = view.batch_source
-    return EmbeddingTable(source_uri(store.config, source), view.name)
+    def window(self, *features: DeepFeature) -> int:
+        """Return how many rows of these features a worker holds at a time."""
+        texts = all(self.modalities[feature.name] == "text" for feature in features)
+        return WINDOW if texts else min(WINDOW, PHOTOS)
 
-
-def _silent(stage: str, done: int, total: int, note: str = "") -> None:
-    pass
-
-
-def _forget(table: EmbeddingTable) -> None:
-    """Leave no trace of a run that never came to encode anything."""
-    spilled = any(table.scratch.glob("spill/*/*.parquet"))
-    if not spilled:
-        shutil.rmtree(table.path, ignore_errors=True)
+    def key_schema(self) -> list[pa.Field]:
+        """Return the fields that say which row: keys and event time, keys as in the source."""
+        schema = self.source.schema()
+        fields = [schema.field(key) for key in self.keys]
+        return [*fields, pa.field(self.source.timestamp, EVENT_TIME)]

@@ -21,7 +21,7 @@ from deepfeast.pipelines.embed.stages import Job, write_vectors
 from deepfeast.transforms.arrow import vectors_to_matrix
 from deepfeast.transforms.cells.content import HASH_TYPE
 from deepfeast.transforms.errors import SourceError
-from deepfeast.transforms.views import CREATED
+from deepfeast.transforms.features import CREATED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.errors import TooManyRejects
+from deepfeast.transforms.features import CREATED
 from deepfeast.transforms.files.slices import EVENT_TIME
-from deepfeast.transforms.views import CREATED
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.embed.plan import Planner

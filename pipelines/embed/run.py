@@ -1,4 +1,8 @@
-"""One run of the embed job, step by step: hash, plan, encode, write, publish."""
+"""The embed job: raw table to embedding table.
+
+Hash every content, plan what is new, encode each new content once, write the rows, publish.
+The first four may be killed at any moment and repeated at no loss; the last is one transaction.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import functools
 import json
 import shutil
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -18,29 +23,117 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deepfeast.pipelines.embed.fitting import RunEncoders
+from deepfeast.pipelines.embed.job import Job, Progress, Run
 from deepfeast.pipelines.embed.rejects import by_reason, gather_rejects, judge
 from deepfeast.transforms.arrow import VECTOR_TYPE
-from deepfeast.transforms.embeddings.table import EmbeddingTable
+from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table
 from deepfeast.transforms.errors import (
     DeepfeastError,
 )
+from deepfeast.transforms.features import CREATED, DeepViewSpec
 from deepfeast.transforms.files.schema import check_contents, check_keys
 from deepfeast.transforms.files.slices import (
     EVENT_TIME,
     open_source,
 )
-from deepfeast.transforms.views import CREATED, DeepViewSpec
+from deepfeast.transforms.views import find_deep_view
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from feast import FeatureStore, FeatureView
 
-    from deepfeast.pipelines.embed.job import Progress, Run
     from deepfeast.pipelines.embed.plan import Planner
-    from deepfeast.pipelines.embed.stages import Job
 
 LIBRARIES = ("apache-beam", "deltalake", "feast", "numpy", "pyarrow", "torch")
 Stage = Callable[..., None]
+
+
+def embed(
+    store: FeatureStore,
+    view: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    fit_until: datetime | None = None,
+    rebuild: bool = False,
+    allowed_rejects: float = 0.05,
+    options: Sequence[str] = (),
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Bring a deep feature view's embedding table up to its source, in one commit.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        With the view applied.
+    view : str
+        Name of a deep feature view.
+    since, until : datetime, optional
+        Only rows with an event time in this window, `until` excluded; naive means UTC.
+    fit_until : datetime, optional
+        Encoders that are fitted (PCA, TF-IDF) see rows before this time alone, in their first
+        run; by default those before `until`. Set it to the end of your training period.
+    rebuild : bool
+        Encode all rows into a new version beside the old; needed after a change of encoder.
+    allowed_rejects : float
+        Largest share of the run's contents that may be rejected.
+    options : sequence of str
+        Beam options, e.g. ``["--direct_num_workers=2"]``. The runner is FnApiRunner by default.
+    threads : int, optional
+        Threads of a network in one worker; by default the cores, shared by local workers.
+    progress : callable, optional
+        Called with the stage, the units done, the units in all, and a note on reuse and rejects.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    SourceError, FeatureNotFound
+        If the source cannot be used, or there is no such view. Nothing is written.
+    FingerprintMismatch
+        If the table holds vectors of another encoder and `rebuild` is False.
+    TooManyRejects
+        If more contents were rejected than allowed. Nothing is committed.
+    RunInProgress
+        If another run holds the view.
+    """
+    from deepfeast.pipelines.beam import original_error
+
+    feature_view, spec = find_deep_view(store, view)
+    table = embedding_table(store, feature_view)
+    run = Run(view, f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}")
+    started = time.monotonic()
+    fresh = not table.path.exists()
+    try:
+        delta = table.open()
+        embedding = EmbedRun(store, feature_view, spec, table, delta, run, rebuild)
+        with table.held(run.run_id):
+            embedding.run_job(
+                since, until, fit_until, allowed_rejects, options, threads, progress or _silent
+            )
+    except BaseException as error:
+        if fresh and table.open() is None:
+            _forget(table)
+        told = original_error(error)
+        if told is error:
+            raise
+        raise told from error
+    run.seconds = time.monotonic() - started
+    return run
+
+
+def _silent(stage: str, done: int, total: int, note: str = "") -> None:
+    pass
+
+
+def _forget(table: EmbeddingTable) -> None:
+    """Leave no trace of a run that never came to encode anything."""
+    spilled = any(table.scratch.glob("spill/*/*.parquet"))
+    if not spilled:
+        shutil.rmtree(table.path, ignore_errors=True)
 
 
 class EmbedRun:
@@ -145,8 +238,6 @@ class EmbedRun:
         fit_until: datetime | None,
         threads: int,
     ) -> Job:
-        from deepfeast.pipelines.embed.stages import Job
-
         types = {key.name: _arrow_type(key) for key in self.view.entity_columns}
         types |= {feature.column: pa.string() for feature in self.spec.features}
         source = open_source(self.store, self.spec.source, types, self.folder / "source")

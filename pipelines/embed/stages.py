@@ -11,7 +11,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,76 +20,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deepfeast.pipelines.embed.job import Job
 from deepfeast.transforms.arrow import matrix_to_vectors
 from deepfeast.transforms.cells.content import (
     HASH_TYPE,
     Contents,
-    encode_contents,
     hash_array,
-    image_reader,
     read_contents,
 )
 from deepfeast.transforms.embed import REJECTS, count
 from deepfeast.transforms.encoders.cache import loaded
+from deepfeast.transforms.encoders.column import encode_contents
 from deepfeast.transforms.errors import Reject
-from deepfeast.transforms.files.slices import EVENT_TIME, Slice, Source, event_times, read_slice
-from deepfeast.transforms.views import CREATED, DeepFeature
+from deepfeast.transforms.features import CREATED, DeepFeature
+from deepfeast.transforms.files.slices import EVENT_TIME, Slice, event_times, read_slice
 
-# Values held and encoded at a time: a killed run loses no more than this of its work.
-WINDOW = 4096
-# Photos are large, and their networks slow.
-PHOTOS = 512
 REJECT_FIELDS = ("column", "feature", "reason", "message")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every worker must know of a run.
-
-    Attributes
-    ----------
-    run_id : str
-    folder : Path
-        Scratch folder of the run, seen by all workers.
-    source : Source
-    keys : tuple of str
-        Join keys.
-    features : tuple of DeepFeature
-    modalities, spills, states : dict of str to str
-        By feature: what its encoder reads, the folder of its vectors, the file of what was
-        fitted.
-    threads : int, optional
-        Threads of a network.
-    since, until : int, optional
-        Window of event time in microseconds since 1970, `until` excluded.
-    """
-
-    run_id: str
-    folder: Path
-    source: Source
-    keys: tuple[str, ...]
-    features: tuple[DeepFeature, ...]
-    modalities: dict[str, str]
-    spills: dict[str, str]
-    states: dict[str, str | None]
-    threads: int | None = None
-    since: int | None = None
-    until: int | None = None
-
-    def reader(self, feature: DeepFeature) -> Any:
-        """Return the reader of a feature's image cells."""
-        return image_reader(feature, self.source.root, self.modalities[feature.name])
-
-    def window(self, *features: DeepFeature) -> int:
-        """Return how many rows of these features a worker holds at a time."""
-        texts = all(self.modalities[feature.name] == "text" for feature in features)
-        return WINDOW if texts else min(WINDOW, PHOTOS)
-
-    def key_schema(self) -> list[pa.Field]:
-        """Return the fields that say which row: keys and event time, keys as in the source."""
-        schema = self.source.schema()
-        fields = [schema.field(key) for key in self.keys]
-        return [*fields, pa.field(self.source.timestamp, EVENT_TIME)]
 
 
 def write_whole(table: pa.Table, path: Path, **options: Any) -> None:

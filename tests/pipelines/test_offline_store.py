@@ -344,7 +344,7 @@ def test_what_cannot_be_joined_is_refused_with_the_reason(shop):
 
 
 def test_a_deep_view_that_was_never_embedded_says_what_to_run(make_store):
-    from deepfeast.transforms.views import DeepFeature, DeepViewSpec
+    from deepfeast.transforms.features import DeepFeature, DeepViewSpec
 
     spec = DeepViewSpec("deep", "raw", (DeepFeature("vec", "text", "minilm"),))
     view = FeatureView(

@@ -11,6 +11,7 @@ from feast.types import Array, Float32, Int64
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.errors import SignatureMismatch
+from deepfeast.transforms.features import DeepFeature, DeepViewSpec
 from deepfeast.transforms.join import training_frame
 from deepfeast.transforms.signature import (
     check_signature,
@@ -18,7 +19,6 @@ from deepfeast.transforms.signature import (
     save_signature,
     signature,
 )
-from deepfeast.transforms.views import DeepFeature, DeepViewSpec
 
 NOON = datetime(2024, 5, 10, 12, tzinfo=timezone.utc)
 

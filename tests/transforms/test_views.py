@@ -5,7 +5,8 @@ from feast import Entity, FeatureStore, FileSource, ValueType
 
 from deepfeast.transforms import DeepFeature, deep_feature_view
 from deepfeast.transforms.errors import EncoderNotFound, FeatureNotFound, SpecError
-from deepfeast.transforms.views import DeepViewSpec, deep_spec, find_deep_view
+from deepfeast.transforms.features import deep_spec
+from deepfeast.transforms.views import find_deep_view
 
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=3"
 shirt = Entity(name="shirt", join_keys=["id"], value_type=ValueType.STRING)
@@ -48,31 +49,6 @@ def test_the_registry_gives_back_an_equal_spec(tmp_path):
     assert found.batch_source.path == "data/embeddings/deep"
     with pytest.raises(FeatureNotFound, match="Did you mean 'deep'"):
         find_deep_view(store, "depp")
-
-
-def test_equal_specs_are_written_alike():
-    spec = DeepViewSpec("deep", "raw", (DeepFeature("vec", "title", WORDS),))
-    assert DeepViewSpec.from_tag(spec.to_tag()) == spec
-    assert DeepViewSpec.from_tag(spec.to_tag()).to_tag() == spec.to_tag()
-
-
-def test_an_ordinary_view_has_no_spec():
-    assert deep_spec(raw) is None
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"name": "my-vec"}, "letters, digits and underscores"),
-        ({"precision": "quick"}, "'fast', 'exact'"),
-        ({"pool": "median"}, "'mean', 'max'"),
-        ({"allow_hosts": "photos.example.org"}, "a list of names of hosts"),
-        ({"allow_hosts": ["https://photos.example.org"]}, "without scheme, port or path"),
-    ],
-)
-def test_a_feature_that_contradicts_itself_is_refused(wrong, message):
-    with pytest.raises(SpecError, match=message):
-        DeepFeature(**{"name": "vec", "column": "title", "encoder": WORDS, **wrong})
 
 
 def test_a_view_needs_features_of_different_names_and_an_event_time():

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from deepfeast.pipelines.embed.job import embedding_table
+from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.embeddings.versions import vacuum
 from deepfeast.transforms.errors import RunInProgress
 from deepfeast.transforms.views import find_deep_view
@@ -22,7 +22,7 @@ context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
     [
         "feast",
-        "deepfeast.pipelines.embed.job",
+        "deepfeast.pipelines.embed.run",
         "deepfeast.pipelines.embed.stages",
         "deltalake",
         "duckdb",
@@ -56,17 +56,16 @@ def fatal(owner, name, *, calls=1, after=False):
 
 
 def small_slices():
-    from deepfeast.pipelines.embed import plan, stages
+    from deepfeast.pipelines.embed import job, plan
     from deepfeast.transforms.files import slices as sources
 
-    sources.SLICE_ROWS, plan.PART_ROWS, stages.WINDOW = 50, 80, 10
+    sources.SLICE_ROWS, plan.PART_ROWS, job.WINDOW = 50, 80, 10
 
 
 def run_and_die(folder, stage):
     from feast import FeatureStore
 
-    from deepfeast.pipelines.embed import job as embed
-    from deepfeast.pipelines.embed import plan, stages
+    from deepfeast.pipelines.embed import embed, plan, stages
     from deepfeast.transforms.embeddings import table as publish
 
     small_slices()
@@ -91,7 +90,7 @@ def run_and_die(folder, stage):
         publish.EmbeddingTable.publish = publish_in_a_race
     if stage == "after the commit":
         fatal(publish.EmbeddingTable, "publish", after=True)
-    embed.embed(FeatureStore(str(folder)), "deep")
+    embed(FeatureStore(str(folder)), "deep")
 
 
 def hold(folder, ready, leave):
@@ -126,10 +125,10 @@ def test_a_killed_run_is_made_up_for_by_the_next(closet, stage, monkeypatch):
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    from deepfeast.pipelines.embed import plan, stages
+    from deepfeast.pipelines.embed import job, plan
     from deepfeast.transforms.files import slices as sources
 
-    for module, name in ((sources, "SLICE_ROWS"), (plan, "PART_ROWS"), (stages, "WINDOW")):
+    for module, name in ((sources, "SLICE_ROWS"), (plan, "PART_ROWS"), (job, "WINDOW")):
         monkeypatch.setattr(module, name, getattr(module, name))
     small_slices()
     run = closet.embed()

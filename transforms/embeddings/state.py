@@ -13,7 +13,7 @@ from deepfeast.transforms.encoders import Encoder, build_encoder
 from deepfeast.transforms.errors import EncoderError, NeverEmbedded
 
 if TYPE_CHECKING:
-    from deepfeast.transforms.views import DeepFeature
+    from deepfeast.transforms.features import DeepFeature
 
 SCRATCH = "_deepfeast"
 

@@ -19,10 +19,12 @@ import pyarrow as pa
 
 from deepfeast.transforms.embeddings.state import SCRATCH
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
+from deepfeast.transforms.files.place import source_uri
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
+    from feast import FeatureStore, FeatureView
 
 
 META = "deepfeast"
@@ -263,3 +265,9 @@ class EmbeddingTable:
             lock.write(f"run {run_id}, process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
             yield
+
+
+def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:
+    """Return the table behind a deep feature view, whether or not it exists yet."""
+    source: Any = view.batch_source
+    return EmbeddingTable(source_uri(store.config, source), view.name)

@@ -12,7 +12,7 @@ from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.registry import build_encoder
 
 if TYPE_CHECKING:
-    from deepfeast.transforms.views import DeepFeature
+    from deepfeast.transforms.features import DeepFeature
 
 _lock = threading.Lock()
 _encoders: dict[tuple[str, int | None], Encoder] = {}

@@ -12,7 +12,7 @@ from deepfeast.transforms.encoders.compose import PooledEncoder, ReducedEncoder
 from deepfeast.transforms.errors import EncoderNotFound, SpecError, did_you_mean
 
 if TYPE_CHECKING:
-    from deepfeast.transforms.views import DeepFeature
+    from deepfeast.transforms.features import DeepFeature
 
     Build = Callable[[str, dict[str, str], str, int | None], Encoder]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.errors import NeverEmbedded, SourceNotFound, SpecError
+from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.table import FeatureTable, open_table
-from deepfeast.transforms.views import deep_spec
 
 if TYPE_CHECKING:
     from feast import FileSource, RepoConfig

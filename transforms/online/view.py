@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.columns import ServiceColumn, resolve_features
 from deepfeast.transforms.errors import JoinError, did_you_mean
+from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.online.table import Key, OnlineTable, online_table
-from deepfeast.transforms.views import DeepFeature, DeepViewSpec, deep_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from deepfeast.transforms.cells.content import image_reader, read_contents
 from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.files.place import source_uri
 from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
-from deepfeast.transforms.views import DeepFeature, DeepViewSpec, deep_spec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,8 +27,8 @@ def plan(folder):
     """Look 20,000 rows up among two million; every second content is held under another key."""
     import resource
 
+    from deepfeast.pipelines.embed.job import Job
     from deepfeast.pipelines.embed.plan import Planner
-    from deepfeast.pipelines.embed.stages import Job
     from deepfeast.transforms import DeepFeature
     from deepfeast.transforms.files.slices import Source
 

@@ -3,9 +3,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from deepfeast.transforms.cells.content import content_hash, encode_column, read_contents
+from deepfeast.transforms.cells.content import content_hash, read_contents
 from deepfeast.transforms.errors import Reject
-from deepfeast.transforms.testing import WordLengths
 
 
 class Album:
@@ -66,12 +65,3 @@ def test_a_number_is_no_text():
 
 def test_lone_surrogates_have_a_hash():
     assert len(content_hash("\ud800")) == 16
-
-
-def test_each_content_is_encoded_once_and_bad_ones_do_not_harm_their_neighbours():
-    encoder = WordLengths(2)
-    column = pa.array(["red shirt", "poison", None, "red shirt"])
-    encoded = encode_column(column, encoder)
-    assert encoded.vectors[[0, 3]].tolist() == [[3, 5], [3, 5]]
-    assert list(encoded.rejects) == [1]
-    assert encoder.encoded == 1

@@ -1,6 +1,6 @@
 import pytest
 
-from deepfeast.pipelines.embed.job import embedding_table
+from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.embeddings.versions import list_versions, rollback, vacuum
 from deepfeast.transforms.errors import TableError
 from deepfeast.transforms.views import find_deep_view

