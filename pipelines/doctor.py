@@ -228,7 +228,34 @@ def check_deep_view(
             fitted_encoder(feature, uri, known[feature.name])
         except DeepfeastError as error:
             yield Finding("error", where, f"{error}", rebuild)
+    yield from check_fits(store, view, spec)
     yield from _check_freshness(store, view, spec, uri)
+
+
+def check_fits(store: FeatureStore, view: FeatureView, spec: DeepViewSpec) -> Iterator[Finding]:
+    """Look for fitted steps that may have seen what a model will be tested on.
+
+    Where nobody says when training ends, a fit has seen rows of every time that the table holds.
+    """
+    from deepfeast.transforms.embeddings.state import fits_of
+    from deepfeast.transforms.embeddings.table import embedding_table
+
+    fits = fits_of(embedding_table(store, view).commits()[0].meta)
+    for feature in spec.features:
+        fit = fits.get(feature.name)
+        # Rows of one moment have no later part that could be a test period.
+        if fit is None or feature.fit_until or fit.first == fit.last:
+            continue
+        yield Finding(
+            "warning",
+            f"view {view.name}",
+            f"{feature.name!r} is fitted to data and was fitted on rows up to "
+            f"{fit.last:%Y-%m-%d %H:%M}: a test period before then has had a say in it, and looks "
+            f"better than it is.",
+            f"Declare the end of the training period, DeepFeature({feature.name!r}, ..., "
+            f"fit_until='{fit.first or fit.last:%Y-%m-%d}'), with your own date; then deepfeast "
+            f"embed {view.name} --rebuild.",
+        )
 
 
 def _check_freshness(

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
+from datetime import date, datetime, time, timezone
 from typing import Any
 
 from deepfeast.transforms.errors import FeatureNotFound, SpecError, did_you_mean
@@ -45,11 +46,17 @@ class DeepFeature:
         Hosts from which an image cell may be a URL, e.g. ``["photos.example.org"]``; with a
         leading dot all hosts below a domain. By default none: URLs are rejects. Every run
         fetches every URL, to see whether its content is new.
+    fit_until : datetime, date or ISO 8601 text, optional
+        What is fitted to data (TF-IDF, a PCA) sees rows with an event time before this moment
+        alone; without a zone UTC is meant. Set it to the end of your training period, so that
+        no test row has a say in the features. Kept as text in UTC, and part of the fingerprint.
 
     Examples
     --------
     >>> DeepFeature("title_vec", column="title", encoder="minilm").precision
     'fast'
+    >>> DeepFeature("words", column="title", encoder="tfidf:64", fit_until="2024-05-01").fit_until
+    '2024-05-01T00:00:00+00:00'
     """
 
     name: str
@@ -60,6 +67,7 @@ class DeepFeature:
     root: str | None = None
     pool: str = "mean"
     allow_hosts: tuple[str, ...] = ()
+    fit_until: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -80,11 +88,47 @@ class DeepFeature:
                 f"of hosts, without scheme, port or path, e.g. ['photos.example.org']."
             )
         object.__setattr__(self, "allow_hosts", tuple(hosts))
+        if self.fit_until is not None:
+            object.__setattr__(self, "fit_until", _moment(self.fit_until, self.name).isoformat())
 
     @property
     def hash_column(self) -> str:
         """Column of the embedding table with the 16-byte hash of the content."""
-        return f"{self.name}_hash"
+        return hash_column(self.name)
+
+    @property
+    def horizon(self) -> datetime | None:
+        """`fit_until` as a time in UTC."""
+        return datetime.fromisoformat(self.fit_until) if self.fit_until else None
+
+
+def hash_column(feature: str) -> str:
+    """Name the column of an embedding table that holds the content hashes of a feature.
+
+    >>> hash_column("title_vec")
+    'title_vec_hash'
+    """
+    return f"{feature}_hash"
+
+
+def _moment(value: Any, feature: str) -> datetime:
+    """Read a time in UTC; a date is its midnight."""
+    try:
+        if isinstance(value, str):
+            # Python 3.10 reads no Z.
+            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        elif isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime.combine(value, time())
+        if not isinstance(value, datetime):
+            raise ValueError(f"it is a {type(value).__name__}")
+    except ValueError as error:
+        raise SpecError(
+            f"fit_until={value!r} on deep feature {feature!r} is no time ({error}): expected a "
+            f"datetime or ISO 8601 text, e.g. '2024-05-01'."
+        ) from None
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=timezone.utc)
+    return value.astimezone(timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -107,6 +151,10 @@ class DeepViewSpec:
     def to_tag(self) -> str:
         """Write the spec as JSON; equal specs give equal text."""
         body = {"version": SPEC_VERSION, **dataclasses.asdict(self)}
+        for feature in body["features"]:
+            # Came later: the tag of a view without it is the text that it always was.
+            if feature["fit_until"] is None:
+                del feature["fit_until"]
         return json.dumps(body, sort_keys=True)
 
     @classmethod

@@ -76,7 +76,8 @@ def deep_feature_view(
     Raises
     ------
     SpecError
-        If the source has no name or no timestamp field, or two features share a name.
+        If the source has no timestamp field, two features share a name, or one says
+        ``fit_until`` where nothing is fitted.
     EncoderNotFound
         If no encoder answers to a feature's string.
     """
@@ -88,6 +89,15 @@ def deep_feature_view(
 
     spec = DeepViewSpec(name, source.name, tuple(features))
     _check(spec, source)
+    encoders = {feature.name: build_encoder(feature) for feature in spec.features}
+    for feature in spec.features:
+        if feature.fit_until and not encoders[feature.name].has_state:
+            raise SpecError(
+                f"fit_until={feature.fit_until!r} on deep feature {feature.name!r}: nothing of "
+                f"{feature.encoder!r}"
+                f"{f' with reduce={feature.reduce!r}' if feature.reduce else ''} is fitted to "
+                f"data. Leave it out."
+            )
     return FeatureView(
         name=name,
         entities=list(entities),
@@ -96,7 +106,7 @@ def deep_feature_view(
             Field(
                 name=feature.name,
                 dtype=Array(Float32),
-                vector_length=build_encoder(feature).dim,
+                vector_length=encoders[feature.name].dim,
                 description=f"{feature.column} through {feature.encoder}",
             )
             for feature in spec.features

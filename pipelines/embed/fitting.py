@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.errors import EncoderError, FingerprintMismatch
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import Source, event_times, read_slice
+from deepfeast.transforms.times import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 # More contents make a PCA or a vocabulary hardly better, and take the memory of the driver.
 FIT_ROWS = 20_000
+
+
+def microseconds(moment: datetime) -> int:
+    """Turn a datetime into microseconds since 1970; without a time zone, UTC is meant."""
+    return instant(moment) // 1000
 
 
 class RunEncoders:
@@ -63,12 +70,19 @@ class RunEncoders:
         self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
         self.fits: dict[str, dict[str, Any]] = {}
 
-    def settle(self, source: Source, until: int | None) -> None:
-        """Fit or restore what is fitted, so that each encoder has its fingerprint."""
+    def settle(self, source: Source, until: datetime | None) -> None:
+        """Fit or restore what is fitted, so that each encoder has its fingerprint.
+
+        Parameters
+        ----------
+        source : Source
+        until : datetime, optional
+            What features that declare no ``fit_until`` are fitted up to.
+        """
         for feature in self.features:
             encoder = self.encoders[feature.name]
             if encoder.has_state and not self._restore(feature, encoder):
-                self._fit(feature, encoder, source, until)
+                self._fit(feature, encoder, source, feature.horizon or until)
             self.fingerprints[feature.name] = encoder.fingerprint
         self._check_fingerprints()
 
@@ -85,21 +99,29 @@ class RunEncoders:
         return True
 
     def _fit(
-        self, feature: DeepFeature, encoder: Encoder, source: Source, until: int | None
+        self, feature: DeepFeature, encoder: Encoder, source: Source, until: datetime | None
     ) -> None:
         """Fit on the first contents of the source that are old enough."""
-        values = list(islice(_old_contents(source, feature, encoder, until), FIT_ROWS))
-        if not values:
+        before = None if until is None else microseconds(until)
+        found = list(islice(_old_contents(source, feature, encoder, before), FIT_ROWS))
+        if not found:
             raise EncoderError(
                 f"nothing to fit {feature.encoder!r} of {feature.name!r} on: column "
-                f"{feature.column!r} of source {source.name!r} is empty up to then."
+                f"{feature.column!r} of source {source.name!r} is empty"
+                f"{f' before {until}' if until else ''}."
             )
+        times, values = zip(*found, strict=True)
         encoder.fit(values)
         path = self.folder / f"{encoder.fingerprint}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         encoder.save_state(path)
         self.states[feature.name] = str(path)
-        self.fits[feature.name] = {"rows": len(values), "until": until}
+        self.fits[feature.name] = {
+            "rows": len(values),
+            "until": before,
+            "first": min(times),
+            "last": max(times),
+        }
 
     def keep_fits(self) -> None:
         """Freeze beside the table what this run fitted, before the commit that needs it."""
@@ -128,14 +150,14 @@ class RunEncoders:
 
 
 def _old_contents(
-    source: Source, feature: DeepFeature, encoder: Encoder, until: int | None
-) -> Iterator[Any]:
-    """Yield the contents of a column that are old enough, in the order of the source."""
+    source: Source, feature: DeepFeature, encoder: Encoder, before: int | None
+) -> Iterator[tuple[int, Any]]:
+    """Yield time and content of the rows that are old enough, in the order of the source."""
     reader = image_reader(feature, source.root, encoder.modality)
     for part in source.slices:
         for _, batch in read_slice(part, [source.timestamp, feature.column]):
             times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())
             values = read_contents(batch.column(1), encoder.modality, reader).values
             for time_, value in zip(times.to_pylist(), values, strict=True):
-                if value is not None and (until is None or time_ < until):
-                    yield value
+                if value is not None and (before is None or time_ < before):
+                    yield time_, value

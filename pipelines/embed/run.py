@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from deepfeast.pipelines.embed.fitting import RunEncoders
+from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
 from deepfeast.pipelines.embed.job import Job, Progress, Run
 from deepfeast.pipelines.embed.rejects import by_reason, gather_rejects, judge
 from deepfeast.transforms.arrow import VECTOR_TYPE
@@ -72,8 +72,8 @@ def embed(
     since, until : datetime, optional
         Only rows with an event time in this window, `until` excluded; naive means UTC.
     fit_until : datetime, optional
-        Encoders that are fitted (PCA, TF-IDF) see rows before this time alone, in their first
-        run; by default those before `until`. Set it to the end of your training period.
+        For features that are fitted (PCA, TF-IDF) and declare no ``fit_until`` of their own:
+        their first run sees rows before this time alone; by default those before `until`.
     rebuild : bool
         Encode all rows into a new version beside the old; needed after a change of encoder.
     allowed_rejects : float
@@ -242,7 +242,7 @@ class EmbedRun:
         types |= {feature.column: pa.string() for feature in self.spec.features}
         source = open_source(self.store, self.spec.source, types, self.folder / "source")
         check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
-        self.encoders.settle(source, _micros(fit_until or until))
+        self.encoders.settle(source, fit_until or until)
         job = Job(
             run_id=self.run.run_id,
             folder=self.folder,
@@ -256,8 +256,8 @@ class EmbedRun:
             },
             states=self.encoders.states,
             threads=threads,
-            since=_micros(since),
-            until=_micros(until),
+            since=None if since is None else microseconds(since),
+            until=None if until is None else microseconds(until),
         )
         if self.delta:
             held = self.table.dataset(self.delta).schema
@@ -345,13 +345,14 @@ class EmbedRun:
     def _meta(self, created: int) -> dict[str, Any]:
         run, generation = self.run, (self.current or {}).get("generation", 0)
         newest = max((c.meta["generation"] for c in self.commits), default=0)
+        kept = (self.current or {}).get("fits", {})
         counts = ("source_rows", "rows", "encoded", "reused", "missing", "rejected")
         return {
             "run_id": run.run_id,
             "created": created,
             "generation": newest + 1 if self.rebuild or not self.current else generation,
             "fingerprints": self.encoders.fingerprints,
-            "fits": {**(self.current or {}).get("fits", {}), **self.encoders.fits},
+            "fits": {**({} if self.rebuild else kept), **self.encoders.fits},
             "spec": self.spec.to_tag(),
             "counts": {name: getattr(run, name) for name in counts},
             "encoders": self._read_notes(),
@@ -368,11 +369,3 @@ def _arrow_type(key: Any) -> pa.DataType:
     from feast.type_map import feast_value_type_to_pa
 
     return feast_value_type_to_pa(key.dtype.to_value_type())
-
-
-def _micros(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return round(moment.timestamp() * 1_000_000)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.pipelines.lift.ask.contents import RawContents
+from deepfeast.pipelines.lift.ask.horizon import fit_notes
 from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
 from deepfeast.pipelines.lift.ask.problem import read_problem
 from deepfeast.pipelines.lift.measure.bench import Progress
@@ -154,6 +155,7 @@ def run_lift(
     result.notes += [
         f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
     ]
+    result.notes += fit_notes(store, known, frame[time or TIMESTAMP], forward=time is not None)
     if len(rows) < total:
         result.notes.append(f"{len(rows):,} of {total:,} labels were drawn at random.")
     result.source, result.seconds = name, clock.perf_counter() - started

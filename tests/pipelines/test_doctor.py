@@ -116,3 +116,19 @@ def test_sources_paths_created_times_and_arrays(make_store, tmp_path):
     assert "no created_timestamp_column" in told
     assert "declares no vector_length" in told
     assert "nowhere.parquet" in told
+
+
+def test_what_is_fitted_without_an_end_of_training(shirts):
+    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+    rows = [{"id": str(n), "title": "x" * n} for n in range(1, 4)]
+    shirts.declare(words, reduce="pca:1")
+    shirts.write(rows)
+    shirts.embed()
+    assert "fitted" not in text(shirts)  # all of one moment
+    shirts.write([*rows, {"id": "9", "title": "xx", "event_timestamp": START + timedelta(days=60)}])
+    shirts.embed(rebuild=True)
+    assert "'vec' is fitted to data and was fitted on rows up to 2024-03-01 00:00" in text(shirts)
+    assert "fit_until='2024-01-01'" in text(shirts)
+    shirts.declare(words, reduce="pca:1", fit_until="2024-02-01")
+    shirts.embed(rebuild=True)
+    assert "fitted" not in text(shirts)

@@ -1,4 +1,5 @@
 import json
+from datetime import date, datetime, timezone
 
 import pytest
 
@@ -45,3 +46,36 @@ def test_a_feature_is_found_by_name_or_its_neighbour_is_offered():
     assert spec.feature("vec").hash_column == "vec_hash"
     with pytest.raises(FeatureNotFound, match=r"It has: vec\. Did you mean 'vec'"):
         spec.feature("vek")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2024-05-01", "2024-05-01T00:00:00+00:00"),
+        ("2024-05-01T02:00:00+02:00", "2024-05-01T00:00:00+00:00"),
+        ("2024-05-01T00:00:00Z", "2024-05-01T00:00:00+00:00"),
+        (date(2024, 5, 1), "2024-05-01T00:00:00+00:00"),
+        (datetime(2024, 5, 1), "2024-05-01T00:00:00+00:00"),
+    ],
+)
+def test_fit_until_is_a_moment_in_utc(given, kept):
+    feature = DeepFeature("vec", "title", "tfidf:2", fit_until=given)
+    assert feature.fit_until == kept
+    assert feature.horizon == datetime(2024, 5, 1, tzinfo=timezone.utc)
+    spec = DeepViewSpec("deep", "raw", (feature,))
+    assert DeepViewSpec.from_tag(spec.to_tag()) == spec
+
+
+@pytest.mark.parametrize("wrong", ["soon", 20240501, "2024-13-01"])
+def test_fit_until_that_is_no_time_is_refused(wrong):
+    with pytest.raises(SpecError, match=r"on deep feature 'vec' is no time .* '2024-05-01'"):
+        DeepFeature("vec", "title", "tfidf:2", fit_until=wrong)
+
+
+def test_the_tag_of_a_view_without_it_is_what_it_always_was():
+    spec = DeepViewSpec("deep", "raw", (DeepFeature("vec", "title", "minilm"),))
+    assert spec.to_tag() == (
+        '{"features": [{"allow_hosts": [], "column": "title", "encoder": "minilm", "name": "vec", '
+        '"pool": "mean", "precision": "fast", "reduce": null, "root": null}], '
+        '"name": "deep", "source": "raw", "version": 1}'
+    )

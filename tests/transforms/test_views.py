@@ -64,3 +64,8 @@ def test_a_view_needs_features_of_different_names_and_an_event_time():
 def test_an_unknown_encoder_is_refused_where_it_is_declared():
     with pytest.raises(EncoderNotFound, match="minilm"):
         view(DeepFeature("vec", column="title", encoder="minilmm"))
+
+
+def test_fit_until_where_nothing_is_fitted_is_refused():
+    with pytest.raises(SpecError, match=r"nothing of .* is fitted to data"):
+        view(DeepFeature("vec", column="title", encoder=WORDS, reduce="l2", fit_until="2024-05-01"))

@@ -6,8 +6,11 @@ in the embedding table's own folder; so every reader of the table encodes alike.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.encoders import Encoder, build_encoder
 from deepfeast.transforms.errors import EncoderError, NeverEmbedded
@@ -16,6 +19,45 @@ if TYPE_CHECKING:
     from deepfeast.transforms.features import DeepFeature
 
 SCRATCH = "_deepfeast"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the fitted steps of a feature have seen.
+
+    Attributes
+    ----------
+    rows : int
+    first, last : datetime
+        The earliest and the latest event time among them, in UTC. Runs of deepfeast 0.1 did not
+        note them: there `first` is None, and no row seen was later than `last`.
+    """
+
+    rows: int
+    first: datetime | None
+    last: datetime
+
+
+def fits_of(meta: Mapping[str, Any]) -> dict[str, Fit]:
+    """Return what each feature was fitted on, from the metadata of a commit.
+
+    >>> meta = {"created": 9, "fits": {"vec": {"rows": 60, "until": None, "first": 0, "last": 7}}}
+    >>> fits_of(meta)["vec"].last.isoformat()
+    '1970-01-01T00:00:00.000007+00:00'
+    """
+    return {
+        feature: Fit(
+            fit["rows"],
+            _time(fit["first"]) if "first" in fit else None,
+            _time(fit.get("last", fit["until"] if fit["until"] is not None else meta["created"])),
+        )
+        for feature, fit in meta.get("fits", {}).items()
+    }
+
+
+def _time(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def state_path(table: str | Path, fingerprint: str) -> Path:

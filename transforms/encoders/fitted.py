@@ -21,14 +21,27 @@ class FittedEncoder(Encoder):
     """An encoder with a state: arrays that `fit` makes and a safetensors file keeps.
 
     Subclasses implement `spec_fingerprint`, `fit`, `state` and `restore`.
+
+    Attributes
+    ----------
+    fit_until : str, optional
+        The moment before which it is declared to be fitted (`DeepFeature.fit_until`).
     """
 
     has_state = True
+    fit_until: str | None = None
 
     @property
     @abc.abstractmethod
     def spec_fingerprint(self) -> str:
         """The fingerprint of what is declared, known even before fitting."""
+
+    @property
+    def declaration(self) -> str:
+        """The fingerprint of what is declared, with the moment until which to fit it."""
+        if self.fit_until is None:
+            return self.spec_fingerprint
+        return digest(spec=self.spec_fingerprint, fit_until=self.fit_until)
 
     @abc.abstractmethod
     def state(self) -> dict[str, NDArray]:
@@ -51,7 +64,7 @@ class FittedEncoder(Encoder):
                 f"{type(self).__name__} has no fingerprint before it is fitted. Call fit(values) "
                 f"once, or load_state(path); spec_fingerprint is known already."
             )
-        return digest(spec=self.spec_fingerprint, state=hash_arrays(self.state()))
+        return digest(spec=self.declaration, state=hash_arrays(self.state()))
 
     def save_state(self, path: str | Path) -> None:
         from safetensors.numpy import save_file
@@ -59,7 +72,7 @@ class FittedEncoder(Encoder):
         if self.needs_fit or not self.has_state:
             raise EncoderError(f"{type(self).__name__} has no state to save.")
         state = {name: np.ascontiguousarray(array) for name, array in self.state().items()}
-        save_file(state, path, metadata={"spec_fingerprint": self.spec_fingerprint})
+        save_file(state, path, metadata={"spec_fingerprint": self.declaration})
 
     def load_state(self, path: str | Path) -> None:
         from safetensors import safe_open
@@ -68,10 +81,10 @@ class FittedEncoder(Encoder):
             raise EncoderError(f"no state of a fitted encoder at {path}: call fit and save_state.")
         with safe_open(path, framework="numpy") as file:
             saved = (file.metadata() or {}).get("spec_fingerprint")
-            if saved != self.spec_fingerprint:
+            if saved != self.declaration:
                 raise EncoderError(
                     f"{path} was fitted for another declaration (spec fingerprint "
-                    f"{str(saved)[:12]}, expected {self.spec_fingerprint[:12]}): fit again."
+                    f"{str(saved)[:12]}, expected {self.declaration[:12]}): fit again."
                 )
             self.restore({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.compose import PooledEncoder, ReducedEncoder
+from deepfeast.transforms.encoders.fitted import FittedEncoder
 from deepfeast.transforms.errors import EncoderNotFound, SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -75,11 +76,16 @@ def build_encoder(feature: DeepFeature, threads: int | None = None) -> Encoder:
     """Compose the encoder of a deep feature with what follows it.
 
     Photos of one cell are pooled first (``feature.pool``), then ``feature.reduce`` is applied.
+    What is fitted keeps ``feature.fit_until``, which has a say in its fingerprint.
     """
     encoder = get_encoder(feature.encoder, precision=feature.precision, threads=threads)
     if encoder.modality == "image":
         encoder = PooledEncoder(encoder, feature.pool)
-    return ReducedEncoder(encoder, feature.reduce) if feature.reduce else encoder
+    if feature.reduce:
+        encoder = ReducedEncoder(encoder, feature.reduce)
+    if isinstance(encoder, FittedEncoder) and encoder.has_state:
+        encoder.fit_until = feature.fit_until
+    return encoder
 
 
 def _minilm(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:

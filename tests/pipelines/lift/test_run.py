@@ -131,6 +131,32 @@ def test_time_runs_forward(shop):
     assert all(times[train].max() < times[test].min() for train, test in comparison.splits)
 
 
+def test_a_fit_that_saw_the_tested_time_is_noted(shop, tmp_path, Shirts):
+    from feast import FeatureService
+
+    other = Shirts(tmp_path)
+    other.declare("python:deepfeast.transforms.testing:WordLengths?dim=2", reduce="pca:1")
+    labels = pd.read_parquet(shop.folder / "labels.parquet")
+    last = labels["event_timestamp"].iloc[-1]
+    titles = [{"id": key, "title": "x" * (n % 9 + 1)} for n, key in enumerate(labels["id"])]
+    other.write([*titles, {"id": "late", "title": "xx", "event_timestamp": last}])
+    other.embed()
+    deep = other.store.get_feature_view("deep")
+    other.store.apply([FeatureService(name="wear", features=[deep])])
+    result = run_lift(
+        other.store,
+        labels,
+        "price",
+        service="wear",
+        time="event_timestamp",
+        pickled=shop.folder / "ridge.pkl",
+        representations=["raw"],
+        repeats=1,
+        folds=2,
+    )
+    assert any("vec was fitted on rows up to 2024-04-20" in note for note in result.notes)
+
+
 def test_encoders_are_compared_on_the_same_column_and_cached(shop, tmp_path):
     result = measure(shop, encoders=[LONGER], out=tmp_path)
     (name,) = set(result.comparison.problem.deep) - {"vec"}
