@@ -158,12 +158,13 @@ def _join(store: FeatureStore, data: Dataset) -> Any:
 
 
 def _compare(store: FeatureStore, frame: Any, data: Dataset) -> Comparison:
+    from deepfeast.pipelines.lift import show
     from deepfeast.pipelines.terminal import shown
 
     with step(f"train with and without: log({data.target}), folds grouped by {data.groups}"):
         with shown("compare") as progress:
             comparison = compare_models(store, frame, data, progress)
-        comparison.print()
+        show(comparison)
     return comparison
 
 

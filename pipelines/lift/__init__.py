@@ -1,9 +1,9 @@
 """The lift report: do deep features help a model, by how much, and how sure is that?
 
-From the ground up: `data` reads the problem, `splits` and `arms` plan it, `bench` fits, `stats`
-and `comparison` judge, `insights`, `directions` and `leakage` look closer, `result` holds it
-all, and `words`, `text`, `plots` and `report` tell it. `run` starts from a Feast repo, and
-`cli` from the shell. The names below load on first use.
+From the ground up: `ask` reads the problem and plans the arms, `measure` fits, judges and looks
+closer, and holds what it found as plain data, and `tell` says it on the terminal (`show`) and on
+a page (`save`). `run` starts from a Feast repo, and `cli` from the shell. The names below load
+on first use.
 """
 
 from __future__ import annotations
@@ -14,15 +14,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.bench import Progress
     from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.measure.result import LiftResult
+    from deepfeast.pipelines.lift.run import run_lift
+    from deepfeast.pipelines.lift.tell.save import as_dict, save
+    from deepfeast.pipelines.lift.tell.text import show
     from deepfeast.pipelines.lift.verdict import compare
 
-__all__ = ["Comparison", "Outcome", "Progress", "compare"]
+__all__ = [
+    "Comparison",
+    "LiftResult",
+    "Outcome",
+    "Progress",
+    "as_dict",
+    "compare",
+    "run_lift",
+    "save",
+    "show",
+]
 
 _HOME = {
     "Comparison": "measure.comparison",
     "Outcome": "measure.comparison",
+    "LiftResult": "measure.result",
     "Progress": "measure.bench",
+    "as_dict": "tell.save",
     "compare": "verdict",
+    "run_lift": "run",
+    "save": "tell.save",
+    "show": "tell.text",
 }
 
 

@@ -90,6 +90,8 @@ def lift(
     from rich.console import Console
 
     from deepfeast.pipelines.lift.run import run_lift
+    from deepfeast.pipelines.lift.tell.save import as_dict
+    from deepfeast.pipelines.lift.tell.text import show
     from deepfeast.pipelines.terminal import shown
 
     with shown("lift") as progress:
@@ -117,9 +119,9 @@ def lift(
             progress=lambda what, done, total: progress("fit", done, total),
         )
     if as_json:
-        print(json.dumps(result.as_dict(), indent=1))
+        print(json.dumps(as_dict(result), indent=1))
         return
-    result.print(Console())
+    show(result, Console())
     print(f"\n{out / 'lift.html'}")
 
 

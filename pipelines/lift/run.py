@@ -18,6 +18,7 @@ from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
 from deepfeast.pipelines.lift.ask.problem import read_problem
 from deepfeast.pipelines.lift.measure.bench import Progress
 from deepfeast.pipelines.lift.measure.result import LiftResult, measure_lift
+from deepfeast.pipelines.lift.tell.save import save
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.errors import (
     ColumnNotFound,
@@ -160,7 +161,7 @@ def run_lift(
         result.notes.append(f"{len(rows):,} of {total:,} labels were drawn at random.")
     result.source, result.seconds = name, clock.perf_counter() - started
     if out is not None:
-        result.write(out)
+        save(result, out)
     return result
 
 

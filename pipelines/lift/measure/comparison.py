@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -116,12 +116,6 @@ class Comparison:
         """Return the deep arm that scores highest, or None where all failed."""
         deep = [o for o in self.outcomes if o.model == model and o.arm.kind == "deep" and o.lift]
         return max(deep, key=lambda outcome: outcome.score, default=None)
-
-    def print(self, console: Any = None) -> None:
-        """Print the table to the terminal."""
-        from deepfeast.pipelines.lift.tell.text import print_comparison
-
-        print_comparison(self, console)
 
 
 def judge(comparison: Comparison) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from deepfeast.pipelines.lift.ask.arms import plan_arms
 from deepfeast.pipelines.lift.ask.models import default_models
@@ -24,10 +23,6 @@ from deepfeast.pipelines.lift.measure.insights import (
     learning_curve,
 )
 from deepfeast.pipelines.lift.measure.leakage import Alarm, find_alarms
-from deepfeast.pipelines.lift.tell.words import findings, headline
-
-if TYPE_CHECKING:
-    pass
 
 Contents = Callable[[str, "Sequence[int]"], "list[str | bytes | None]"]
 
@@ -80,71 +75,6 @@ class LiftResult:
     seconds: float = 0.0
     source: str = ""
     notes: list[str] = field(default_factory=list)
-
-    def print(self, console: Any = None) -> None:
-        """Print the verdict and its table to the terminal."""
-        from deepfeast.pipelines.lift.tell.text import print_result
-
-        print_result(self, console)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything but photos as plain values, every split's score included."""
-        comparison, problem = self.comparison, self.comparison.problem
-        return {
-            "verdict": headline(comparison),
-            "findings": [
-                {"feature": f.feature, "model": f.model, "verdict": f.word, "text": f.sentence}
-                for f in findings(comparison)
-            ],
-            "target": problem.target,
-            "task": problem.task,
-            "metric": problem.metric,
-            "rows": len(problem.y),
-            "classes": [str(name) for name in problem.classes],
-            "handcrafted": problem.handcrafted,
-            "deep": {name: len(columns) for name, columns in problem.deep.items()},
-            "splits": [{"train": len(a), "test": len(b)} for a, b in comparison.splits],
-            "arms_per_model": comparison.questions,
-            "arms": [_arm(outcome) for outcome in comparison.outcomes],
-            "learning_curve": [asdict(point) for point in self.curve],
-            "importance": [asdict(one) for one in self.importance],
-            "costs": [asdict(cost) for cost in self.costs],
-            "alarms": [asdict(alarm) for alarm in self.alarms],
-            "notes": [*problem.notes, *comparison.notes, *self.notes],
-            "seconds": round(self.seconds, 2),
-        }
-
-    def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``lift.html`` and ``lift.json`` into a folder, which is made if need be."""
-        import json
-
-        from deepfeast.pipelines.lift.tell.page import render
-
-        folder.mkdir(parents=True, exist_ok=True)
-        page, data = folder / "lift.html", folder / "lift.json"
-        page.write_text(render(self), encoding="utf-8")
-        data.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-        return page, data
-
-
-def _arm(outcome: Any) -> dict[str, Any]:
-    return {
-        "model": outcome.model,
-        "arm": outcome.arm.label,
-        "kind": outcome.arm.kind,
-        "features": list(outcome.arm.features),
-        "how": outcome.arm.how,
-        "columns": outcome.columns,
-        "scores": [None if score != score else float(score) for score in outcome.scores],
-        "score": None if outcome.failed else outcome.score,
-        "lift": asdict(outcome.lift) if outcome.lift else None,
-        "adjusted_p": outcome.adjusted_p,
-        "verdict": outcome.verdict,
-        "detectable": outcome.detectable,
-        "fit_seconds": outcome.fit_seconds,
-        "predict_seconds": outcome.predict_seconds,
-        "failed": outcome.failed or None,
-    }
 
 
 def measure_lift(

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.pipelines.lift.measure.comparison import Comparison
 from deepfeast.pipelines.lift.tell.words import findings, headline
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
+    from deepfeast.pipelines.lift.measure.comparison import Outcome
     from deepfeast.pipelines.lift.measure.result import LiftResult
 
 COLOURS = {"helps": "green", "hurts": "red", "no evidence": "yellow"}
 
 
-def print_comparison(comparison: Comparison, console: Any = None) -> None:
-    """Print one table a model, and what the splits were."""
+def show(what: Comparison | LiftResult, console: Any = None) -> None:
+    """Print one table a model; of a whole result also the alarms, and the answer last.
+
+    Parameters
+    ----------
+    what : Comparison or LiftResult
+        What `compare` or `run_lift` returned.
+    console : rich.console.Console, optional
+        By default the terminal.
+    """
     from rich.console import Console
 
     console = console or Console()
+    if isinstance(what, Comparison):
+        _show_comparison(what, console)
+    else:
+        _show_result(what, console)
+
+
+def _show_comparison(comparison: Comparison, console: Any) -> None:
     problem = comparison.problem
     for model in comparison.models:
         console.print(_table(comparison, model))
@@ -30,12 +46,9 @@ def print_comparison(comparison: Comparison, console: Any = None) -> None:
         console.print(f"• {note}")
 
 
-def print_result(result: LiftResult, console: Any = None) -> None:
-    """Print alarms and the answer below the tables, where the eye ends up."""
-    from rich.console import Console
-
-    console = console or Console()
-    print_comparison(result.comparison, console)
+def _show_result(result: LiftResult, console: Any) -> None:
+    """Put alarms and the answer below the tables, where the eye ends up."""
+    _show_comparison(result.comparison, console)
     for note in result.notes:
         console.print(f"• {note}")
     for alarm in result.alarms:

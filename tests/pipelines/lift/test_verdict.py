@@ -16,6 +16,7 @@ from deepfeast.pipelines.lift.ask.splits import forward_splits, make_splits
 from deepfeast.pipelines.lift.measure.comparison import LINEAR
 from deepfeast.pipelines.lift.measure.leakage import find_alarms
 from deepfeast.pipelines.lift.measure.result import measure_lift
+from deepfeast.pipelines.lift.tell.save import as_dict
 from deepfeast.pipelines.lift.tell.words import findings, headline
 from deepfeast.transforms.errors import ColumnNotFound, LiftError
 
@@ -386,7 +387,7 @@ def test_the_whole_result_holds_every_score(shop, tmp_path):
     assert result.curve[-1].lift.mean > result.curve[0].lift.mean > 0
     assert result.importance[0].feature == "vec"
     assert result.importance[0].deep
-    body = json.loads(json.dumps(result.as_dict()))
+    body = json.loads(json.dumps(as_dict(result)))
     arm = next(arm for arm in body["arms"] if arm["arm"] == "+ vec (probe)")
     assert len(arm["scores"]) == 10
     assert arm["lift"]["mean"] == pytest.approx(

@@ -1,7 +1,6 @@
 """The report: what it says, that it is whole, and how a real browser takes it."""
 
 import contextlib
-import io
 import itertools
 import json
 import re
@@ -11,67 +10,16 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
-from rich.console import Console
-from sklearn.linear_model import LogisticRegression, Ridge
 
-from deepfeast.pipelines.lift.ask.problem import read_problem
-from deepfeast.pipelines.lift.measure.result import measure_lift
 from deepfeast.pipelines.lift.tell.page import render
-
-TEXT = [f"text_vec_{position:03d}" for position in range(6)]
-PHOTO = [f"photo_vec_{position:03d}" for position in range(6)]
-COLOURS = ("red", "green", "blue")
-
-
-def photo(colour):
-    bytes_ = io.BytesIO()
-    Image.new("RGB", (300, 200), colour).save(bytes_, "PNG")
-    return bytes_.getvalue()
-
-
-def shop(rows=150):
-    random = np.random.default_rng(3)
-    frame = pd.DataFrame(random.normal(size=(rows, 12)), columns=[*TEXT, *PHOTO])
-    frame["size"], frame["age"] = random.normal(size=(2, rows))
-    frame["price"] = np.exp(frame["size"] + frame[TEXT].sum(axis=1) / 2 + random.normal(size=rows))
-    frame["kind"] = np.array(COLOURS)[np.digitize(frame[PHOTO[0]], [-0.4, 0.4])]
-    return frame
-
-
-def contents(feature, rows):
-    if feature == "photo_vec":
-        return [photo(COLOURS[row % 3]) for row in rows]
-    return [f"Shirt <b>{row}</b> & more" if row % 7 else None for row in rows]
-
-
-def measured(target, model, **options):
-    features = {"text_vec": TEXT, "photo_vec": PHOTO}
-    texts = {"text_vec": [f"shirt {row % 9}" for row in range(150)]}
-    problem = read_problem(
-        shop(), target, None, features, handcrafted=["size", "age"], texts=texts, **options
-    )
-    forms = ("pca", "probe")
-    return measure_lift(problem, {"old model": model}, contents=contents, representations=forms)
-
-
-@pytest.fixture(scope="module")
-def prices():
-    return measured("price", Ridge(1.0), log_target=True)
-
-
-@pytest.fixture(scope="module")
-def kinds():
-    return measured("kind", LogisticRegression())
+from deepfeast.pipelines.lift.tell.save import save
 
 
 @pytest.fixture(scope="module", params=["prices", "kinds"])
 def page(request, tmp_path_factory):
     result = request.getfixturevalue(request.param)
-    return result.write(tmp_path_factory.mktemp(request.param))[0]
+    return save(result, tmp_path_factory.mktemp(request.param))[0]
 
 
 def test_the_answer_comes_first_in_plain_words(prices):
@@ -107,20 +55,6 @@ def test_an_arm_that_failed_is_shown_with_its_reason(prices):
         assert "failed: RuntimeError: no licence" in render(prices)
     finally:
         outcome.failed = kept
-
-
-def test_the_terminal_ends_with_the_verdict(prices):
-    console = Console(file=io.StringIO(), width=100)
-    prices.print(console)
-    lines = console.file.getvalue().strip().splitlines()
-    assert lines[-1] == "Yes: text_vec helps. No evidence for photo_vec: leave out."
-    assert max(map(len, lines)) <= 100
-
-
-def test_the_json_stands_beside_the_page(page):
-    body = json.loads(page.with_name("lift.json").read_text())
-    assert body["rows"] == 150
-    assert {len(arm["scores"]) for arm in body["arms"]} == {10}
 
 
 # --- in a browser
