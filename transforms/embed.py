@@ -17,10 +17,9 @@ from apache_beam import coders
 from apache_beam.metrics import Metrics
 
 from deepfeast.transforms.arrow import matrix_to_vectors
-from deepfeast.transforms.cells.content import image_reader
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.encoders.cache import loaded
-from deepfeast.transforms.encoders.column import encode_column
+from deepfeast.transforms.encoders.column import encode_column, open_reader
 from deepfeast.transforms.errors import ColumnNotFound, SpecError
 from deepfeast.transforms.features import DeepFeature
 
@@ -134,7 +133,7 @@ class _EmbedBatch(beam.DoFn):
     def setup(self) -> None:
         self.encoders = [loaded(feature, self.threads) for feature in self.features]
         self.readers = [
-            image_reader(feature, self.root, encoder.modality)
+            open_reader(feature, encoder, self.root)
             for feature, encoder in zip(self.features, self.encoders, strict=True)
         ]
 

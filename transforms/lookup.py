@@ -213,11 +213,10 @@ class OnlineFeatures:
         """Encode raw values as the embed job does."""
         import pyarrow as pa
 
-        from deepfeast.transforms.cells.content import image_reader
-        from deepfeast.transforms.encoders.column import encode_column
+        from deepfeast.transforms.encoders.column import encode_column, open_reader
 
         encoder = self._encoder(view, deep)
-        reader = image_reader(deep, self._root(view, deep), encoder.modality)
+        reader = open_reader(deep, encoder, self._root(view, deep))
         encoded = encode_column(pa.array(values), encoder, reader)
         return [
             (REJECTED if row in encoded.rejects else NULL if np.isnan(v[0]) else ENCODED, v)

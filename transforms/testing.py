@@ -86,3 +86,17 @@ class TextSums(Encoder):
     def encode_batch(self, prepared: Sequence[int]) -> NDArray[np.float32]:
         sums = np.asarray(prepared, np.uint32)[:, None] * self._factors
         return (sums.astype(np.int32) / np.float32(2**31)).astype(np.float32)
+
+
+def untrained_photos() -> Encoder:
+    """Make the twin of ``image-tiny`` that has learned nothing: random weights of a fixed seed.
+
+    It shows how much of a result comes from what the network has learned, and needs no weights.
+
+    >>> from deepfeast.transforms.encoders import get_encoder
+    >>> untrained_photos().dim == get_encoder("image-tiny").dim
+    True
+    """
+    from deepfeast.transforms.encoders.image.tiny_encoder import TinyImageEncoder
+
+    return TinyImageEncoder(trained=False)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from feast import Entity, FeatureStore, FeatureView
     from feast.data_source import DataSource
 
+    from deepfeast.transforms.encoders import Encoder
+
 __all__ = [
     "CREATED",
     "DeepFeature",
@@ -33,6 +35,8 @@ __all__ = [
     "deep_spec",
     "find_deep_view",
 ]
+
+_PLAIN = DeepFeature("plain", column="", encoder="")
 
 
 def deep_feature_view(
@@ -76,8 +80,8 @@ def deep_feature_view(
     Raises
     ------
     SpecError
-        If the source has no timestamp field, two features share a name, or one says
-        ``fit_until`` where nothing is fitted.
+        If the source has no timestamp field, two features share a name, or one gives an option
+        that its encoder has no use for (``fit_until``, ``root``, ``allow_hosts``, ``pool``).
     EncoderNotFound
         If no encoder answers to a feature's string.
     """
@@ -91,13 +95,7 @@ def deep_feature_view(
     _check(spec, source)
     encoders = {feature.name: build_encoder(feature) for feature in spec.features}
     for feature in spec.features:
-        if feature.fit_until and not encoders[feature.name].has_state:
-            raise SpecError(
-                f"fit_until={feature.fit_until!r} on deep feature {feature.name!r}: nothing of "
-                f"{feature.encoder!r}"
-                f"{f' with reduce={feature.reduce!r}' if feature.reduce else ''} is fitted to "
-                f"data. Leave it out."
-            )
+        _check_options(feature, encoders[feature.name])
     return FeatureView(
         name=name,
         entities=list(entities),
@@ -139,6 +137,25 @@ def _check(spec: DeepViewSpec, source: DataSource) -> None:
             f"the source {source.name!r} of view {spec.name!r} has no timestamp_field. A "
             f"point-in-time join needs one: FileSource(..., timestamp_field='<column>')."
         )
+
+
+def _check_options(feature: DeepFeature, encoder: Encoder) -> None:
+    """Refuse an option that would do nothing."""
+    reader = encoder.reads
+    useful = {*reader.options, *(["pool"] if reader.several else [])}
+    useful |= {"fit_until"} if encoder.has_state else set()
+    for name in ("root", "allow_hosts", "pool", "fit_until"):
+        given = getattr(feature, name)
+        if name in useful or given == getattr(_PLAIN, name):
+            continue
+        what = f"{feature.encoder!r}"
+        what += f" with reduce={feature.reduce!r}" if feature.reduce else ""
+        why = (
+            f"nothing of {what} is fitted to data"
+            if name == "fit_until"
+            else f"{what} reads {encoder.modality}, for which it means nothing"
+        )
+        raise SpecError(f"{name}={given!r} on deep feature {feature.name!r}: {why}. Leave it out.")
 
 
 def find_deep_view(store: FeatureStore, name: str) -> tuple[FeatureView, DeepViewSpec]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from deepfeast.transforms.cells.content import image_reader, read_contents
+from deepfeast.transforms.cells.content import read_contents
 from deepfeast.transforms.embeddings.state import state_path
 from deepfeast.transforms.encoders import build_encoder
+from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import EncoderError, FingerprintMismatch
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import Source, event_times, read_slice
@@ -153,11 +154,11 @@ def _old_contents(
     source: Source, feature: DeepFeature, encoder: Encoder, before: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield time and content of the rows that are old enough, in the order of the source."""
-    reader = image_reader(feature, source.root, encoder.modality)
+    reader = open_reader(feature, encoder, source.root)
     for part in source.slices:
         for _, batch in read_slice(part, [source.timestamp, feature.column]):
             times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())
-            values = read_contents(batch.column(1), encoder.modality, reader).values
+            values = read_contents(batch.column(1), reader).values
             for time_, value in zip(times.to_pylist(), values, strict=True):
                 if value is not None and (before is None or time_ < before):
                     yield time_, value

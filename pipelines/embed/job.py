@@ -10,14 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from deepfeast.transforms.cells.content import image_reader
+from deepfeast.transforms.cells.content import Reader
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import EVENT_TIME, Source
 
 # Values held and encoded at a time: a killed run loses no more than this of its work.
 WINDOW = 4096
-# Photos are large, and their networks slow.
-PHOTOS = 512
 
 Progress = Callable[..., None]
 
@@ -71,9 +69,10 @@ class Job:
     keys : tuple of str
         Join keys.
     features : tuple of DeepFeature
-    modalities, spills, states : dict of str to str
-        By feature: what its encoder reads, the folder of its vectors, the file of what was
-        fitted.
+    readers : dict of str to Reader
+        By feature, what turns its cells into contents.
+    spills, states : dict of str to str
+        By feature: the folder of its vectors, the file of what was fitted.
     threads : int, optional
         Threads of a network.
     since, until : int, optional
@@ -85,21 +84,16 @@ class Job:
     source: Source
     keys: tuple[str, ...]
     features: tuple[DeepFeature, ...]
-    modalities: dict[str, str]
+    readers: dict[str, Reader]
     spills: dict[str, str]
     states: dict[str, str | None]
     threads: int | None = None
     since: int | None = None
     until: int | None = None
 
-    def reader(self, feature: DeepFeature) -> Any:
-        """Return the reader of a feature's image cells."""
-        return image_reader(feature, self.source.root, self.modalities[feature.name])
-
     def window(self, *features: DeepFeature) -> int:
         """Return how many rows of these features a worker holds at a time."""
-        texts = all(self.modalities[feature.name] == "text" for feature in features)
-        return WINDOW if texts else min(WINDOW, PHOTOS)
+        return min(WINDOW, *(self.readers[feature.name].window for feature in features))
 
     def key_schema(self) -> list[pa.Field]:
         """Return the fields that say which row: keys and event time, keys as in the source."""

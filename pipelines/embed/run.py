@@ -27,6 +27,7 @@ from deepfeast.pipelines.embed.job import Job, Progress, Run
 from deepfeast.pipelines.embed.rejects import by_reason, gather_rejects, judge
 from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table
+from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import (
     DeepfeastError,
 )
@@ -249,7 +250,12 @@ class EmbedRun:
             source=source,
             keys=tuple(key.name for key in self.view.entity_columns),
             features=self.spec.features,
-            modalities={name: encoder.modality for name, encoder in self.encoders.encoders.items()},
+            readers={
+                feature.name: open_reader(
+                    feature, self.encoders.encoders[feature.name], source.root
+                )
+                for feature in self.spec.features
+            },
             spills={
                 name: str(self.table.scratch / "spill" / fingerprint[:16])
                 for name, fingerprint in self.encoders.fingerprints.items()

@@ -93,9 +93,7 @@ class HashSlice(beam.DoFn):
         rejects: dict[tuple[int, str], Reject] = {}
         hashes = {}
         for feature in job.features:
-            contents = read_contents(
-                batch.column(feature.column), job.modalities[feature.name], job.reader(feature)
-            )
+            contents = read_contents(batch.column(feature.column), job.readers[feature.name])
             hashes[feature.hash_column] = hash_array(contents.hashes)
             rejects |= {(row, feature.name): why for row, why in contents.rejects.items()}
         table = pa.table(
@@ -185,14 +183,14 @@ class EncodeSlice(beam.DoFn):
     ) -> Iterator[tuple[int, pa.Table, Contents]]:
         """Read the rows to encode again, a window of them at a time."""
         wanted = todo["row"].to_numpy()
-        reader, modality = self.job.reader(feature), self.job.modalities[feature.name]
+        reader = self.job.readers[feature.name]
         done, cells, most = 0, [], self.job.window(feature)
         for offset, batch in read_slice(part, [feature.column], most):
             low, high = np.searchsorted(wanted, [offset, offset + len(batch)])
             if low < high:
                 cells.append(batch.column(0).take(pa.array(wanted[low:high] - offset)))
             if cells and (high - done >= most or high == len(wanted)):
-                contents = read_contents(pa.chunked_array(cells), modality, reader)
+                contents = read_contents(pa.chunked_array(cells), reader)
                 window = todo.slice(done, high - done)
                 yield done, window, _still_the_same(contents, window["hash"].to_pylist())
                 done, cells = int(high), []

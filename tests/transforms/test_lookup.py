@@ -14,6 +14,7 @@ from deepfeast.transforms.signature import save_signature
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
+UNTRAINED = "python:deepfeast.transforms.testing:untrained_photos"
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 
 
@@ -246,7 +247,7 @@ def test_a_photo_of_an_unseen_entity_is_read_from_the_folder_of_the_source(Shirt
     from PIL import Image
 
     shirts = Shirts(tmp_path / "photos", features={"vec": "photo"})
-    shirts.declare("image-untrained")
+    shirts.declare(UNTRAINED)
     Image.new("RGB", (48, 32), "teal").save(shirts.folder / "teal.jpg")
     shirts.write([{"id": "a", "photo": "teal.jpg"}])
     shirts.embed()

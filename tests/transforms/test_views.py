@@ -35,7 +35,7 @@ def test_the_registry_gives_back_an_equal_spec(tmp_path):
         DeepFeature(
             "photo",
             column="photo",
-            encoder=WORDS,
+            encoder="image-tiny",
             root="/photos",
             pool="max",
             allow_hosts=[".example.org"],
@@ -66,6 +66,15 @@ def test_an_unknown_encoder_is_refused_where_it_is_declared():
         view(DeepFeature("vec", column="title", encoder="minilmm"))
 
 
-def test_fit_until_where_nothing_is_fitted_is_refused():
-    with pytest.raises(SpecError, match=r"nothing of .* is fitted to data"):
-        view(DeepFeature("vec", column="title", encoder=WORDS, reduce="l2", fit_until="2024-05-01"))
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"fit_until": "2024-05-01", "reduce": "l2"}, "nothing of .* with reduce='l2' is fitted"),
+        ({"root": "/photos"}, "root='/photos' on deep feature 'vec': .* reads text, for which"),
+        ({"pool": "max"}, "pool='max' .* Leave it out"),
+        ({"allow_hosts": ["example.org"]}, "reads text, for which it means nothing"),
+    ],
+)
+def test_an_option_that_the_encoder_has_no_use_for_is_refused(option, message):
+    with pytest.raises(SpecError, match=message):
+        view(DeepFeature("vec", column="title", encoder=WORDS, **option))

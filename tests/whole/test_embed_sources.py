@@ -15,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, TableError
 
+UNTRAINED = "python:deepfeast.transforms.testing:untrained_photos"
 FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
@@ -107,7 +108,7 @@ def test_a_photo_that_vanishes_during_the_run_is_a_reject(Shirts, tmp_path, monk
     from deepfeast.pipelines.embed.plan import Planner
 
     shirts = Shirts(tmp_path, {"vec": "photo"})
-    shirts.declare("image-untrained")
+    shirts.declare(UNTRAINED)
     for name, colour in (("a", "red"), ("b", "blue")):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{name}.png")
     shirts.write([{"id": "a", "photo": "a.png"}, {"id": "b", "photo": "b.png"}])
@@ -140,9 +141,9 @@ def test_photos_are_fetched_from_hosts_that_the_feature_allows(Shirts, tmp_path,
         site = f"http://127.0.0.1:{server.server_port}"
         names = {"file": "red.png", "url": f"{site}/red.png", "gone": f"{site}/blue.png"}
         shirts.write([{"id": key, "photo": photo} for key, photo in names.items()])
-        shirts.declare("image-untrained")
+        shirts.declare(UNTRAINED)
         assert shirts.embed(allowed_rejects=0.9).reasons.keys() == {"url_not_allowed"}
-        shirts.declare("image-untrained", allow_hosts=["127.0.0.1"])
+        shirts.declare(UNTRAINED, allow_hosts=["127.0.0.1"])
         run = shirts.embed(allowed_rejects=0.9)
         assert shirts.embed(allowed_rejects=0.9).version is None
         server.shutdown()

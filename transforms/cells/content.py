@@ -1,8 +1,8 @@
 """Cells of a raw column, read and named by what they contain.
 
 What an encoder sees is the *content*: the text itself, or the bytes of the photo that a path
-leads to. Its hash decides whether there is anything new to encode, so it is taken of the
-content and never of the path.
+leads to; a `Reader` turns one into the other. The hash of a content decides whether there is
+anything new to encode, so it is taken of the content and never of the path.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 
 from deepfeast.transforms.errors import Reject
-
-if TYPE_CHECKING:
-    from deepfeast.transforms.features import DeepFeature
 
 FETCHES = 16
 """URLs fetched at a time."""
@@ -34,7 +33,7 @@ class Contents:
     Attributes
     ----------
     values : list of length n_cells
-        A str, the bytes of an image, or a tuple of them; None where the cell is missing
+        A str, bytes, or a tuple of them; None where the cell is missing
         (null, or blank text) or rejected.
     hashes : list of length n_cells
         16 bytes a cell; None where there is no value.
@@ -47,32 +46,93 @@ class Contents:
     rejects: dict[int, Reject]
 
 
-def read_contents(column: pa.Array | pa.ChunkedArray, modality: str, reader: Any) -> Contents:
+class Reader:
+    """Turns the cells of a raw column into contents: one class for each kind of content.
+
+    A kind that deepfeast does not know is a subclass, named by its encoder as ``reader``.
+
+    Parameters
+    ----------
+    root : str
+        Folder that paths are relative to.
+    allow_hosts : sequence of str
+        Hosts that cells may be fetched from.
+
+    Attributes
+    ----------
+    options : tuple of str
+        Which of these a feature may give, e.g. ``("root", "allow_hosts")``.
+    several : bool
+        Whether a cell may be a list of contents, whose vectors become one.
+    window : int
+        Rows whose contents a worker holds at a time.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    several: ClassVar[bool] = False
+    window: ClassVar[int] = 4096
+
+    def __init__(self, root: str | Path = ".", *, allow_hosts: Sequence[str] = ()):
+        self.root = Path(root)
+        self.allow_hosts = tuple(allow_hosts)
+
+    def read(self, cell: Any) -> Any:
+        """Return the content of a cell that is not null: a str or bytes, None where it is empty.
+
+        Raises
+        ------
+        Reject
+            If the cell cannot be read.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def samples(cls, count: int) -> list[Any]:
+        """Make up contents of a usual size, all different, to time an encoder with; or none."""
+        return []
+
+
+class TextReader(Reader):
+    """Reads texts; what is blank is missing."""
+
+    def read(self, cell: Any) -> str | None:
+        """Return the text of a cell; ``not_text`` where it is none."""
+        if not isinstance(cell, str):
+            what = f"expected a text, got {type(cell).__name__}: {str(cell)[:40]!r}"
+            raise Reject("not_text", what)
+        return cell if cell.strip() else None
+
+    @classmethod
+    def samples(cls, count: int) -> list[str]:
+        """Make up texts of 40 words and a number."""
+        words = ("quiet", "bright", "flat", "near", "river", "rooms", "garden", "kitchen")
+        random = np.random.default_rng(0)
+        return [" ".join(random.choice(words, 40)) + f" {number}" for number in range(count)]
+
+
+def read_contents(column: pa.Array | pa.ChunkedArray, reader: Reader) -> Contents:
     """Read the cells of a column.
 
     Parameters
     ----------
     column : Array of length n_cells
-        Strings for a text encoder. Bytes, paths, ``data:`` URIs, URLs or lists of these
-        for an image encoder.
-    modality : {"text", "image"}
-        What the encoder takes.
-    reader : ImageReader
-        Turns one image cell into bytes; unused for texts.
+        Strings for texts. Bytes, paths, ``data:`` URIs, URLs or lists of these for photos.
+    reader : Reader
+        That of the encoder; see `deepfeast.transforms.encoders.column.open_reader`.
 
     Examples
     --------
-    >>> contents = read_contents(pa.array(["red", " ", None]), "text", None)
+    >>> contents = read_contents(pa.array(["red", " ", None]), TextReader())
     >>> contents.values
     ['red', None, None]
     """
     cells = column.to_pylist()
-    if modality == "text" and _is_text(column.type):
+    if isinstance(reader, TextReader) and _is_text(column.type):
         values = [cell if cell and not cell.isspace() else None for cell in cells]
         return Contents(values, [value and content_hash(value) for value in values], {})
     contents = Contents([None] * len(cells), [None] * len(cells), {})
-    read = functools.partial(_attempt, _text if modality == "text" else reader.read)
-    for position, value in enumerate(_each(read, cells, getattr(reader, "allow_hosts", ()))):
+    read = functools.partial(_attempt, reader.read)
+    for position, value in enumerate(_each(read, cells, reader.allow_hosts)):
         if isinstance(value, Reject):
             contents.rejects[position] = value
         elif value is not None:
@@ -109,12 +169,6 @@ def _read_cell(cell: Any, read: Any) -> Any:
     return read(cell)
 
 
-def _text(cell: Any) -> str | None:
-    if not isinstance(cell, str):
-        raise Reject("not_text", f"expected a text, got {type(cell).__name__}: {str(cell)[:40]!r}")
-    return cell if cell.strip() else None
-
-
 def content_hash(value: str | bytes | tuple[Any, ...]) -> bytes:
     """Hash a content to 16 bytes (BLAKE2b, RFC 7693).
 
@@ -127,18 +181,6 @@ def content_hash(value: str | bytes | tuple[Any, ...]) -> bytes:
     elif isinstance(value, tuple):
         value = b"list" + b"".join(content_hash(part) for part in value)
     return hashlib.blake2b(value, digest_size=HASH_BYTES).digest()
-
-
-def image_reader(feature: DeepFeature, root: str, modality: str) -> Any:
-    """Return the reader of a feature's image cells, or None for texts.
-
-    Paths are relative to the feature's own root, or else to `root`.
-    """
-    if modality == "text":
-        return None
-    from deepfeast.transforms.cells.reader import ImageReader
-
-    return ImageReader(feature.root or root, allow_hosts=feature.allow_hosts)
 
 
 def hash_array(hashes: Sequence[bytes | None]) -> pa.FixedSizeBinaryArray:

@@ -1,4 +1,4 @@
-"""From the cell of an image column to the bytes of an image file.
+"""From the cell of a column of photos, or of other files, to the bytes of the file.
 
 A cell is bytes, a path, a ``data:`` URI or, where allowed, a URL. The table may come from
 strangers: a path never leads out of its root, not even through a link, and a URL never into
@@ -11,6 +11,7 @@ import base64
 import binascii
 import contextlib
 import http.client
+import io
 import ipaddress
 import socket
 import ssl
@@ -18,9 +19,12 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
 
+import numpy as np
+
+from deepfeast.transforms.cells.content import Reader
 from deepfeast.transforms.errors import Reject
 
 MAX_BYTES = 50_000_000
@@ -28,8 +32,8 @@ MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-class ImageReader:
-    """Reads image cells to bytes.
+class FileReader(Reader):
+    """Reads cells to the bytes of a file.
 
     Parameters
     ----------
@@ -43,15 +47,25 @@ class ImageReader:
     timeout : float
         Seconds that fetching one URL may take in all.
 
+    Attributes
+    ----------
+    what : str
+        What the files are, as reasons of rejection begin: ``image_missing``.
+
     Examples
     --------
-    >>> ImageReader(".").read("data:image/gif;base64,R0lGODdh")
-    b'GIF87a'
+    >>> FileReader(".").read("data:audio/midi;base64,TVRoZA==")
+    b'MThd'
     """
+
+    what: ClassVar[str] = "file"
+    options = ("root", "allow_hosts")
+    several = True
+    window = 512
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Path = ".",
         *,
         allow_hosts: Iterable[str] = (),
         max_bytes: int = MAX_BYTES,
@@ -61,21 +75,25 @@ class ImageReader:
         self.allow_hosts = tuple(host.lower() for host in allow_hosts)
         self.max_bytes = max_bytes
         self.timeout = timeout
+        article = "an" if self.what[0] in "aeiou" else "a"
+        self._missing, self._not_one = f"{self.what}_missing", f"not_{article}_{self.what}"
+        self._too_large = f"{self.what}_too_large"
 
     def read(self, cell: Any) -> bytes | None:
-        """Return the bytes of an image cell; None for an empty one.
+        """Return the bytes of a cell; None for an empty one.
 
         Raises
         ------
         Reject
-            ``image_missing``, ``path_outside_root``, ``data_uri_malformed``, ``url_not_allowed``,
-            ``url_private``, ``url_failed``, ``image_too_large`` or ``not_an_image``.
+            ``path_outside_root``, ``data_uri_malformed``, ``url_not_allowed``, ``url_private``,
+            ``url_failed``, or, where files are images, ``image_missing``, ``image_too_large`` or
+            ``not_an_image``.
         """
         if isinstance(cell, bytes | bytearray | memoryview):
             return self._limited(bytes(cell)) or None
         if not isinstance(cell, str):
             raise Reject(
-                "not_an_image",
+                self._not_one,
                 f"expected bytes, a path, a data: URI or a URL, got {type(cell).__name__}",
             )
         cell = cell.strip()
@@ -92,20 +110,20 @@ class ImageReader:
         path = self._inside(cell)
         try:
             if not path.is_file():  # nor a device, nor a pipe
-                raise Reject("image_missing", f"no file {cell!r} below {self.root}")
+                raise Reject(self._missing, f"no file {cell!r} below {self.root}")
             size = path.stat().st_size
             if size > self.max_bytes:
-                raise Reject("image_too_large", f"{cell!r} has {size:,} bytes; {self._limit()}")
+                raise Reject(self._too_large, f"{cell!r} has {size:,} bytes; {self._limit()}")
             return path.read_bytes()
         except OSError as error:
-            raise Reject("image_missing", f"{cell!r} cannot be read: {error.strerror}") from None
+            raise Reject(self._missing, f"{cell!r} cannot be read: {error.strerror}") from None
 
     def _inside(self, cell: str) -> Path:
         """Resolve a path, links included, and refuse it outside the root."""
         try:
             path = (self.root / cell).resolve()
         except (OSError, ValueError, RuntimeError) as error:
-            raise Reject("image_missing", f"{cell[:80]!r} is no path: {error}") from None
+            raise Reject(self._missing, f"{cell[:80]!r} is no path: {error}") from None
         if not path.is_relative_to(self.root):
             raise Reject(
                 "path_outside_root",
@@ -177,7 +195,7 @@ class ImageReader:
             parts.append(block)
             size += len(block)
             if size > self.max_bytes:
-                raise Reject("image_too_large", f"a URL sends more; {self._limit()}")
+                raise Reject(self._too_large, f"a URL sends more; {self._limit()}")
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
         return b"".join(parts)
@@ -190,11 +208,37 @@ class ImageReader:
 
     def _limited(self, value: bytes) -> bytes:
         if len(value) > self.max_bytes:
-            raise Reject("image_too_large", f"{len(value):,} bytes; {self._limit()}")
+            raise Reject(self._too_large, f"{len(value):,} bytes; {self._limit()}")
         return value
 
     def _limit(self) -> str:
         return f"at most {self.max_bytes:,} are read"
+
+
+class ImageReader(FileReader):
+    """Reads photos.
+
+    Examples
+    --------
+    >>> ImageReader(".").read("data:image/gif;base64,R0lGODdh")
+    b'GIF87a'
+    """
+
+    what = "image"
+
+    @classmethod
+    def samples(cls, count: int) -> list[bytes]:
+        """Make up JPEGs of 320 x 240 pixels."""
+        from PIL import Image
+
+        random = np.random.default_rng(0)
+        photos = []
+        for _ in range(count):
+            coarse = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            file = io.BytesIO()
+            Image.fromarray(coarse).resize((320, 240)).save(file, "JPEG")
+            photos.append(file.getvalue())
+        return photos
 
 
 class _Checked(http.client.HTTPConnection):

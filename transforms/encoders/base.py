@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from deepfeast.transforms.cells.content import Reader, TextReader
 from deepfeast.transforms.encoders.machine import core_pool
 from deepfeast.transforms.errors import DeepfeastError, EncoderError, Reject
 
@@ -45,7 +46,7 @@ class Encoded:
 
 
 class Encoder(abc.ABC):
-    """Turns a batch of texts or images into float32 vectors of shape (n, dim).
+    """Turns a batch of texts, images or other contents into float32 vectors of shape (n, dim).
 
     Subclasses implement `dim`, `fingerprint`, `load` and `encode_batch`, and may override
     `prepare` (one value into what a batch is made of) and `cost` (what a value costs; values
@@ -55,8 +56,11 @@ class Encoder(abc.ABC):
 
     Attributes
     ----------
-    modality : {"text", "image"}
-        What a value is: a str, or the bytes of an image file.
+    modality : str
+        What a value is: ``"text"`` (a str), ``"image"`` (the bytes of an image file), or the name
+        of another kind, which `reader` reads.
+    reader : type of Reader, optional
+        What turns a cell into a value; by default that of texts or images.
     batch_cost : int
         Largest cost of one batch: the number of values times the largest `cost` among them.
     window : int
@@ -72,6 +76,7 @@ class Encoder(abc.ABC):
     """
 
     modality: str
+    reader: ClassVar[type[Reader] | None] = None
     batch_cost: int = 32
     window: int = 4096
     prepare_threads: int = 0
@@ -79,6 +84,27 @@ class Encoder(abc.ABC):
     has_state: bool = False
     _loaded: ClassVar[tuple[str, ...]] = ()
     _cores: ThreadPoolExecutor | None = None
+
+    @property
+    def reads(self) -> type[Reader]:
+        """The class that turns a cell into a value: `reader`, or that of the modality.
+
+        Raises
+        ------
+        EncoderError
+            If it is neither text nor image, and no reader is named.
+        """
+        from deepfeast.transforms.cells.reader import ImageReader
+
+        known = {"text": TextReader, "image": ImageReader}
+        found = self.reader or known.get(self.modality)
+        if found is None:
+            raise EncoderError(
+                f"{type(self).__name__} encodes {self.modality!r}, for which there is no reader. "
+                f"Known are text and image; name your own: reader = a subclass of "
+                f"deepfeast.transforms.cells.reader.FileReader."
+            )
+        return found
 
     @property
     @abc.abstractmethod

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from deepfeast.transforms.cells.content import Contents, read_contents
+from deepfeast.transforms.cells.content import Contents, Reader, read_contents
 from deepfeast.transforms.encoders.base import Encoded, Encoder
+
+if TYPE_CHECKING:
+    from deepfeast.transforms.features import DeepFeature
+
+
+def open_reader(feature: DeepFeature, encoder: Encoder, root: str) -> Reader:
+    """Return the reader of a feature's cells, with those options of the feature that it has.
+
+    Paths are relative to the feature's own root, or else to `root`.
+    """
+    kind = encoder.reads
+    given: dict[str, Any] = {"root": feature.root or root, "allow_hosts": feature.allow_hosts}
+    return kind(**{name: given[name] for name in kind.options})
 
 
 def encode_contents(contents: Contents, encoder: Encoder) -> Encoded:
@@ -22,8 +35,9 @@ def encode_contents(contents: Contents, encoder: Encoder) -> Encoded:
 
     Examples
     --------
+    >>> from deepfeast.transforms.cells.content import TextReader
     >>> from deepfeast.transforms.testing import WordLengths
-    >>> contents = read_contents(pa.array(["red shirt", None, "red shirt"]), "text", None)
+    >>> contents = read_contents(pa.array(["red shirt", None, "red shirt"]), TextReader())
     >>> encode_contents(contents, WordLengths(2)).vectors
     array([[ 3.,  5.],
            [nan, nan],
@@ -37,6 +51,6 @@ def encode_contents(contents: Contents, encoder: Encoder) -> Encoded:
     return Encoded(matrix, contents.rejects | rejects, encoded.counts)
 
 
-def encode_column(column: pa.Array, encoder: Encoder, reader: Any = None) -> Encoded:
+def encode_column(column: pa.Array, encoder: Encoder, reader: Reader | None = None) -> Encoded:
     """Read and encode a column in one step; see `read_contents` and `encode_contents`."""
-    return encode_contents(read_contents(column, encoder.modality, reader), encoder)
+    return encode_contents(read_contents(column, reader or encoder.reads()), encoder)

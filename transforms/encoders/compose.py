@@ -17,6 +17,8 @@ from deepfeast.transforms.errors import EncoderError, Reject
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deepfeast.transforms.cells.content import Reader
+
 
 class ReducedEncoder(FittedEncoder):
     """An encoder followed by the steps of `deepfeast.transforms.encoders.reduce`.
@@ -35,6 +37,10 @@ class ReducedEncoder(FittedEncoder):
         if encoder.has_state and not isinstance(encoder, FittedEncoder):
             raise EncoderError(f"{type(encoder).__name__} has a state but is no FittedEncoder.")
         self.has_state = encoder.has_state or any(step.fitted for step in self.steps)
+
+    @property
+    def reads(self) -> type[Reader]:
+        return self.encoder.reads
 
     @property
     def dim(self) -> int:
@@ -96,7 +102,7 @@ class ReducedEncoder(FittedEncoder):
 
 
 class PooledEncoder(Encoder):
-    """An image encoder for cells that hold one photo or several.
+    """An encoder for cells that hold one content or several, such as photos.
 
     A cell is the bytes of one photo, or a tuple or list of them; the vectors of several photos
     become one by mean or maximum. A photo that cannot be read is left out and counted
@@ -107,6 +113,10 @@ class PooledEncoder(Encoder):
         self.encoder = encoder
         self.modality = encoder.modality
         self.pool = pool
+
+    @property
+    def reads(self) -> type[Reader]:
+        return self.encoder.reads
 
     @property
     def dim(self) -> int:

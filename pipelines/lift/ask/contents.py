@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from deepfeast.transforms.cells.content import image_reader, read_contents
+from deepfeast.transforms.cells.content import read_contents
 from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.files.place import source_uri
@@ -55,7 +55,7 @@ class RawContents:
         return self._features[name][2]
 
     def modality(self, name: str) -> str:
-        """Return what a deep feature is made of: ``"text"`` or ``"image"``."""
+        """Return what a deep feature is made of: ``"text"``, ``"image"`` or another kind."""
         from deepfeast.transforms.encoders import build_encoder
 
         return build_encoder(self.feature(name)).modality
@@ -69,12 +69,15 @@ class RawContents:
             Text, image bytes, or None where there was nothing then. Of several photos the
             first. All None where the source cannot be read; see `failures`.
         """
+        from deepfeast.transforms.encoders import build_encoder
+        from deepfeast.transforms.encoders.column import open_reader
+
         wanted = np.arange(len(self.labels)) if rows is None else np.asarray(rows, dtype=int)
         view, spec, feature = self._features[name]
         try:
             column, root = self._column(view, spec, feature, wanted)
-            reader = image_reader(feature, root, self.modality(name))
-            values = read_contents(column, self.modality(name), reader).values
+            reader = open_reader(feature, build_encoder(feature), root)
+            values = read_contents(column, reader).values
         except (DeepfeastError, OSError, pa.ArrowInvalid) as error:
             self.failures[name] = str(error)
             return [None] * len(wanted)

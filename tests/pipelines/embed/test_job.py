@@ -3,7 +3,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepfeast.pipelines.embed.job import PHOTOS, WINDOW, Job, Run
+from deepfeast.pipelines.embed.job import WINDOW, Job, Run
+from deepfeast.transforms.cells.content import TextReader
+from deepfeast.transforms.cells.reader import ImageReader
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import Slice, Source
 
@@ -15,13 +17,13 @@ def job(folder=Path()):
     raw = str(folder / "raw.parquet")
     slices = (Slice(0, raw, 0, 0, 1, 0),)
     source = Source("raw", raw, "event_timestamp", "", slices, str(folder))
-    modalities = {"title_vec": "text", "photo_vec": "image"}
-    return Job("run", folder, source, ("id",), (TITLE, PHOTO), modalities, {}, {})
+    readers = {"title_vec": TextReader(), "photo_vec": ImageReader()}
+    return Job("run", folder, source, ("id",), (TITLE, PHOTO), readers, {}, {})
 
 
 def test_a_worker_holds_fewer_rows_where_photos_are_among_them():
     assert job().window(TITLE) == WINDOW
-    assert job().window(TITLE, PHOTO) == job().window(PHOTO) == PHOTOS
+    assert job().window(TITLE, PHOTO) == job().window(PHOTO) == ImageReader.window == 512
 
 
 def test_a_row_is_named_by_its_keys_as_they_are_and_its_time_in_utc(tmp_path):

@@ -16,6 +16,7 @@ from deepfeast.transforms.errors import (
     TooManyRejects,
 )
 
+UNTRAINED = "python:deepfeast.transforms.testing:untrained_photos"
 LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)
 
 
@@ -287,7 +288,7 @@ def test_a_second_run_says_who_holds_the_view(shirts):
 
 def test_a_missing_photo_folder_commits_nothing_and_names_a_photo(Shirts, tmp_path):
     shirts = Shirts(tmp_path, {"photo_vec": "photo"})
-    shirts.declare("image-untrained")
+    shirts.declare(UNTRAINED)
     shirts.write([{"id": "a", "photo": "photos/a.jpg"}, {"id": "b", "photo": "photos/b.jpg"}])
     with pytest.raises(TooManyRejects, match=r"2 of 2 .* image_missing: id=a, .*photos/a\.jpg"):
         shirts.embed()
@@ -299,7 +300,7 @@ def test_photos_are_read_beside_the_source_and_named_by_their_content(Shirts, tm
     from PIL import Image
 
     shirts = Shirts(tmp_path, {"photo_vec": "photo"})
-    shirts.declare("image-untrained")
+    shirts.declare(UNTRAINED)
     (tmp_path / "photos").mkdir()
     for name, colour in (("a", "red"), ("b", "blue"), ("copy", "red")):
         Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{name}.png")
@@ -361,7 +362,7 @@ def test_a_bad_text_that_two_rows_share_is_a_reject_of_each(Shirts, tmp_path):
 
 def test_a_photo_that_could_not_be_read_is_no_news_the_next_time(Shirts, tmp_path):
     shirts = Shirts(tmp_path, {"vec": "photo"})
-    shirts.declare("image-untrained")
+    shirts.declare(UNTRAINED)
     shirts.write([{"id": "a", "photo": "nowhere.png"}])
     assert shirts.embed(allowed_rejects=1).rejected == 1
     shirts.write([{"id": "a", "photo": "nowhere.png"}, {"id": "b", "photo": None}])

@@ -81,11 +81,11 @@ def test_the_list_says_what_is_ready_and_what_each_kind_wants():
     from deepfeast.transforms.encoders.listing import list_encoders
 
     rows = {row.name: row for row in list_encoders()}
-    assert {"minilm", "image-tiny", "image-untrained", "tfidf:N"} <= set(rows)
-    untrained = rows["image-untrained"]
-    assert (untrained.modality, untrained.status) == ("image", "ready")
-    assert len(untrained.fingerprint) == 64
-    assert "comparison" in untrained.source
+    assert {"minilm", "image-tiny", "tfidf:N"} <= set(rows)
+    tiny = rows["image-tiny"]
+    assert (tiny.modality, tiny.status) == ("image", "ready")
+    assert len(tiny.fingerprint) == 64
+    assert "distilled" in tiny.source
 
 
 def test_speed_is_measured_in_distinct_values_a_second():

@@ -1,4 +1,4 @@
-"""``image-tiny`` and ``image-untrained``: the network that comes with the package."""
+"""``image-tiny``: the network that comes with the package, and its untrained twin."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ def _weights() -> Path:
         return weights_path()
     except FileNotFoundError as error:
         raise EncoderNotFound(
-            f"the encoder 'image-tiny' has no weights here: {error}. image-untrained has the same "
-            f"shape, but has learned nothing; hf:/path/to/folder takes any vision network."
+            f"the encoder 'image-tiny' has no weights here: {error}. Install deepfeast "
+            f"anew, or take any vision network: hf:/path/to/folder."
         ) from None

@@ -14,6 +14,7 @@ from deepfeast.transforms.encoders.compose import PooledEncoder
 from deepfeast.transforms.encoders.machine import smallest_cosine
 from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError
 from deepfeast.transforms.features import DeepFeature
+from deepfeast.transforms.testing import untrained_photos
 
 VISION = [
     "vit",
@@ -423,7 +424,7 @@ def test_what_is_wrong_with_a_torch_string(tmp_path):
 
 
 def test_the_bundled_network_and_its_untrained_twin():
-    trained, untrained = get_encoder("image-tiny"), get_encoder("image-untrained")
+    trained, untrained = get_encoder("image-tiny"), untrained_photos()
     assert trained.dim == untrained.dim
     assert trained.fingerprint != untrained.fingerprint
     assert trained.encode(PHOTOS).shape == untrained.encode(PHOTOS).shape == (4, trained.dim)
