@@ -141,6 +141,10 @@ def read_problem(
     known = frame[target].notna().to_numpy()
     if not known.all():
         notes.append(f"{(~known).sum()} rows have no {target} and are left out.")
+    endless = _infinite(frame[[target]])[target].to_numpy()
+    if endless.any():
+        notes.append(f"Left out, for an infinite {target}: {endless.sum()} of the rows.")
+        known &= ~endless
     if known.sum() < FEWEST_ROWS:
         raise LiftError(
             f"{known.sum()} rows have a {target!r}; a verdict needs at least {FEWEST_ROWS}. "
@@ -166,7 +170,7 @@ def read_problem(
     if task not in METRICS:
         raise LiftError(f"task {task!r}: expected one of {', '.join(METRICS)}")
     y, classes = _read_target(values, task, target, log_target)
-    vectors = [column for columns in deep.values() for column in columns]
+    vectors = [column for columns in feature_groups.values() for column in columns]
     skip = {target, time, groups if isinstance(groups, str) else None, *vectors}
     if handcrafted is None:
         handcrafted, left = _usable_columns(rows, skip)
@@ -176,6 +180,7 @@ def read_problem(
             )
     if log_target:
         notes.append(f"The models see the logarithm of {target}, and are scored on it.")
+    rows = _infinite_to_missing(rows, handcrafted, deep, notes)
     # scikit-learn takes NaN for missing, not pandas.NA.
     nullable = [c for c in handcrafted if pd.api.types.is_extension_array_dtype(rows[c].dtype)]
     numbers = [c for c in nullable if pd.api.types.is_numeric_dtype(rows[c].dtype)]
@@ -199,6 +204,29 @@ def read_problem(
         notes=notes,
     )
     return _drop_rare_classes(problem) if classes else problem
+
+
+def _infinite(frame: pd.DataFrame) -> pd.DataFrame:
+    numbers = frame.select_dtypes("number")
+    found = np.isinf(numbers.to_numpy(dtype=float, na_value=np.nan))
+    return pd.DataFrame(found, columns=numbers.columns, index=frame.index).reindex(
+        columns=frame.columns, fill_value=False
+    )
+
+
+def _infinite_to_missing(
+    rows: pd.DataFrame,
+    handcrafted: Sequence[str],
+    deep: Mapping[str, Sequence[str]],
+    notes: list[str],
+) -> pd.DataFrame:
+    """Take infinite numbers for missing ones, which models refuse; a vector goes as a whole."""
+    for name, columns in [*((one, [one]) for one in handcrafted), *deep.items()]:
+        found = _infinite(rows[list(columns)]).any(axis=1)
+        if found.any():
+            notes.append(f"Infinite in {name}, taken for missing: {found.sum()} of the rows.")
+            rows = rows.assign(**{column: rows[column].mask(found) for column in columns})
+    return rows
 
 
 def _task_of(values: pd.Series) -> str:
@@ -264,7 +292,8 @@ def _drop_rare_classes(problem: Problem) -> Problem:
     kept = [code for code in range(len(problem.classes)) if code not in rare]
     if len(kept) < 2:
         raise LiftError(
-            f"only one class of {problem.target!r} has more than one row: {names} have not."
+            f"{problem.target!r} has too few classes that stand in two rows (or groups, where "
+            f"there are any), which learning and testing take. In one alone: {names}."
         )
     problem.notes.append(f"Left out, for having a single row or group: class {names}.")
     smaller = problem.take(np.flatnonzero(np.isin(problem.y, kept)))

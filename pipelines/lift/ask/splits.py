@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from deepfeast.transforms.errors import LiftError
 from deepfeast.transforms.probe import shuffled_folds
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from deepfeast.pipelines.lift.ask.problem import Problem
 
+FEWEST_TESTED = 5
 Split = tuple["NDArray[np.intp]", "NDArray[np.intp]"]
 
 
@@ -24,10 +26,16 @@ def make_splits(problem: Problem, repeats: int, folds: int, seed: int) -> list[S
     -------
     list of (train, test), arrays of row positions
         ``repeats * folds`` of them. With times, as many windows: each is tested by a model of
-        all rows before it.
+        all rows before it. Fewer where a fold would test fewer than 5 rows, with a note.
+
+    Raises
+    ------
+    LiftError
+        If fewer than two splits can be made: one group, one moment, classes of too few rows.
     """
+    folds, windows = _affordable(problem, repeats, folds)
     if problem.times is not None:
-        splits = forward_splits(problem.times, problem.groups, repeats * folds)
+        splits = forward_splits(problem.times, problem.groups, windows)
     else:
         strata = problem.y if problem.classes else None
         splits = [
@@ -35,7 +43,47 @@ def make_splits(problem: Problem, repeats: int, folds: int, seed: int) -> list[S
             for repeat in range(repeats)
             for split in shuffled_folds(folds, strata, problem.groups, seed + repeat, problem.y)
         ]
-    return _with_all_classes(problem, splits) if problem.classes else splits
+    splits = _with_all_classes(problem, splits) if problem.classes else splits
+    if len(splits) < 2:
+        raise LiftError(
+            f"the {len(problem.y)} rows can be split in {len(splits)} ways, and an interval needs "
+            f"at least 2: {_why_so_few(problem)}"
+        )
+    return splits
+
+
+def _affordable(problem: Problem, repeats: int, folds: int) -> tuple[int, int]:
+    """Return folds and windows in time, fewer where each would test next to nothing."""
+    units = problem.groups if problem.groups is not None else np.arange(len(problem.y))
+    number = len(np.unique(units))
+    if number < 2:
+        raise LiftError(
+            "all rows are of one group, and a group is either learned from or tested: name a "
+            "column of smaller groups, or none."
+        )
+    most = min(len(problem.y) // FEWEST_TESTED, number)
+    windows = min(repeats * folds, len(problem.y) * 2 // 3 // FEWEST_TESTED)
+    fewer = windows if problem.times is not None else min(folds, most)
+    asked = repeats * folds if problem.times is not None else folds
+    if fewer < asked:
+        things = "windows" if problem.times is not None else "folds"
+        problem.notes.append(
+            f"{fewer} {things}, not {asked}: {len(problem.y)} rows"
+            + (f" of {number} groups" if problem.groups is not None else "")
+            + f" make no more with {FEWEST_TESTED} rows to test in each."
+        )
+    return min(folds, most), windows
+
+
+def _why_so_few(problem: Problem) -> str:
+    if problem.times is not None and len(np.unique(problem.times)) < 3:
+        return "they have fewer than three different times; ask without --time."
+    if problem.classes:
+        return (
+            f"the {len(problem.classes)} classes are too rare to be learned and tested in each. "
+            f"Leave rare classes out, or join them; is it a regression?"
+        )
+    return "times or groups leave nothing to learn from."
 
 
 def _with_all_classes(problem: Problem, splits: list[Split]) -> list[Split]:

@@ -85,7 +85,7 @@ def learning_curve(
         By model, then by rows. Sizes on which a model fails are left out.
     """
     arm = insight_arm(comparison)
-    if arm is None:
+    if arm is None or not models:
         return []
     problem, points = comparison.problem, []
     for fraction in fractions:
@@ -183,7 +183,7 @@ def importances(
     from sklearn.metrics import get_scorer
 
     arm = insight_arm(comparison)
-    if arm is None:
+    if arm is None or not models:
         return []
     problem, scorer = comparison.problem, get_scorer(comparison.problem.metric)
 
