@@ -7,23 +7,16 @@ purpose becomes one line and exit status 2.
 from __future__ import annotations
 
 import json
-import logging
-import os
 import sys
-import warnings
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from deepfeast.pipelines.lift.cli import lift
+from deepfeast.pipelines.terminal import open_repo, print_run, quiet, shown
 from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
-
-if TYPE_CHECKING:
-    from feast import FeatureStore
-
-    from deepfeast.pipelines.embed import Run
 
 app = typer.Typer(
     help="Deep features for the models you already have.\n\n"
@@ -44,42 +37,12 @@ View = Annotated[str, typer.Argument(help="Name of a deep feature view.")]
 
 def main() -> None:
     """Run the command; what goes wrong on purpose becomes one line and exit status 2."""
-    _quiet()
+    quiet()
     try:
         app()
     except DeepfeastError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-def _quiet() -> None:
-    """Leave the terminal to the command: libraries only speak up about errors."""
-    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
-    warnings.filterwarnings("ignore")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
-def open_store(repo: Path) -> FeatureStore:
-    """Open the Feast repo in a folder.
-
-    Raises
-    ------
-    SourceNotFound
-        If there is no feature_store.yaml.
-    """
-    if not (repo / "feature_store.yaml").is_file():
-        raise SourceNotFound(
-            f"no Feast repo in {repo.resolve()}: it has no feature_store.yaml. "
-            f"Name its folder with --repo."
-        )
-    from feast import FeatureStore
-
-    store = FeatureStore(str(repo))
-    # Importing Beam installs a handler of its own.
-    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
-    for name in ("apache_beam", "root"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return store
 
 
 @app.command()
@@ -110,11 +73,10 @@ def embed(
     Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
     """
     from deepfeast.pipelines.embed import embed as embed_view
-    from deepfeast.pipelines.terminal import shown
     from deepfeast.transforms.features import deep_spec
 
     names, options = _split(views or [])
-    store = open_store(repo)
+    store = open_repo(repo)
     names = names or [view.name for view in store.list_feature_views() if deep_spec(view)]
     if not names:
         raise SourceNotFound(
@@ -145,22 +107,6 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     """Tell view names from the Beam options that follow them."""
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     return words[:first], words[first:]
-
-
-def print_run(run: Run) -> None:
-    """Say what a run did."""
-    if run.version is None:
-        print(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
-        return
-    print(
-        f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} contents "
-        f"encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} rejected; "
-        f"version {run.version}, {run.seconds:.1f} s"
-    )
-    for reason, found in run.reasons.items():
-        print(f"  {reason}: {found['count']:,}")
-        for example in found["examples"]:
-            print(f"      {example}")
 
 
 @app.command()
@@ -270,7 +216,7 @@ def _table(repo: Path, view: str) -> Any:
     from deepfeast.transforms.embeddings.table import embedding_table
     from deepfeast.transforms.views import find_deep_view
 
-    store = open_store(repo)
+    store = open_repo(repo)
     return embedding_table(store, find_deep_view(store, view)[0])
 
 
@@ -334,7 +280,7 @@ def doctor(repo: Repo = Path(), as_json: AsJson = False) -> None:
     """
     from deepfeast.pipelines.doctor import diagnose, exit_status, render
 
-    findings = diagnose(open_store(repo))
+    findings = diagnose(open_repo(repo))
     print(json.dumps([vars(f) for f in findings], indent=2) if as_json else render(findings))
     raise typer.Exit(exit_status(findings))
 

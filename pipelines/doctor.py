@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.feast_api import (
+    DASK_CONFIG,
+    REDIS_CONFIG,
+    SQLITE_CONFIG,
+    is_a,
+    open_store,
+)
 from deepfeast.transforms.features import CREATED, DeepViewSpec, deep_spec
 
 if TYPE_CHECKING:
@@ -58,8 +65,6 @@ def diagnose(store: FeatureStore | str | Path) -> list[Finding]:
     list of Finding
         Errors first; empty where nothing is wrong.
     """
-    from deepfeast.transforms.history.retrieval import open_store
-
     store = open_store(store)
     views = list(store.list_feature_views())
     findings = [*check_stores(store, views)]
@@ -98,12 +103,10 @@ def exit_status(findings: Iterable[Finding]) -> int:
 def check_stores(store: FeatureStore, views: list[FeatureView]) -> Iterator[Finding]:
     """Look for what the configured stores and the engine do wrong with such views."""
     config = store.config
-    offline = type(config.offline_store).__name__
-    online = type(config.online_store).__name__
     engine = config.batch_engine_config
     engine_type = engine.get("type") if isinstance(engine, dict) else engine
     arrays = [view.name for view in views if any(_is_array(field) for field in view.features)]
-    if offline == "DaskOfflineStoreConfig" and arrays:
+    if is_a(config.offline_store, DASK_CONFIG) and arrays:
         yield Finding(
             "warning",
             "offline_store",
@@ -112,7 +115,8 @@ def check_stores(store: FeatureStore, views: list[FeatureView]) -> Iterator[Find
             f"Set offline_store.type to {OURS} in feature_store.yaml.",
         )
     searched = getattr(config.online_store, "vector_enabled", False)
-    if online == "SqliteOnlineStoreConfig" and searched and sys.version_info[:2] != (3, 10):
+    sqlite = is_a(config.online_store, SQLITE_CONFIG)
+    if sqlite and searched and sys.version_info[:2] != (3, 10):
         yield Finding(
             "error",
             "online_store",
@@ -120,11 +124,11 @@ def check_stores(store: FeatureStore, views: list[FeatureView]) -> Iterator[Find
             f"{sys.version_info[0]}.{sys.version_info[1]}.",
             "Remove vector_enabled from online_store, or use Python 3.10 or another store.",
         )
-    yield from _check_engine(online, engine_type, engine, config.online_store, views)
+    yield from _check_engine(engine_type, engine, config.online_store, views)
 
 
 def _check_engine(
-    online: str, engine_type: Any, engine: Any, settings: Any, views: list[FeatureView]
+    engine_type: Any, engine: Any, settings: Any, views: list[FeatureView]
 ) -> Iterator[Finding]:
     deep = [view.name for view in views if deep_spec(view)]
     if engine_type == ENGINE:
@@ -137,7 +141,7 @@ def _check_engine(
                 "DataflowRunner.",
             )
         return
-    if online == "RedisOnlineStoreConfig" and deep and not settings.skip_dedup:
+    if is_a(settings, REDIS_CONFIG) and deep and not settings.skip_dedup:
         yield Finding(
             "error",
             "online_store",

@@ -114,7 +114,17 @@ class BeamEngine(ComputeEngine):
     def teardown_infra(self, *args: Any, **kwargs: Any) -> None:
         """Remove nothing: a job leaves nothing behind."""
 
-    def _materialize_one(
+    def materialize(
+        self,
+        registry: BaseRegistry,
+        tasks: MaterializationTask | list[MaterializationTask],
+        **kwargs: Any,
+    ) -> list[MaterializationJob]:
+        """Bring views online, one after the other; the first that fails ends it."""
+        some = tasks if isinstance(tasks, list) else [tasks]
+        return [self._bring_online(registry, task, **kwargs) for task in some]
+
+    def _bring_online(
         self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any
     ) -> MaterializationJob:
         view = task.feature_view
@@ -137,7 +147,7 @@ class BeamEngine(ComputeEngine):
             offline_store=self.offline_store,
             online_store=self.online_store,
         )
-        return local._materialize_one(registry, task, **kwargs)
+        return local.materialize(registry, task, **kwargs)[0]
 
     def _embed(self, view: FeatureView) -> None:
         from feast import FeatureStore

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
@@ -32,10 +32,11 @@ from feast.infra.offline_stores.offline_utils import (
 )
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
-from feast.utils import _get_requested_feature_views_to_features_dict, compute_non_entity_date_range
+from feast.utils import compute_non_entity_date_range
 
 from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
 from deepfeast.transforms.errors import JoinError, SourceNotFound
+from deepfeast.transforms.feast_api import requested_features
 from deepfeast.transforms.files.place import (
     file_source,
     locate,
@@ -52,6 +53,9 @@ STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 
 class DeepFeastOfflineStoreConfig(FeastConfigBaseModel):
     """What may stand under ``offline_store:`` in ``feature_store.yaml``."""
+
+    keeps_label_rows: ClassVar[bool] = True
+    """Says to the training frame that every label row comes back, once and in its order."""
 
     type: str = STORE
     """Dotted path of the store."""
@@ -90,9 +94,7 @@ class DeepFeastOfflineStore(OfflineStore):
     ) -> RetrievalJob:
         """Join features to entity rows; without rows, to the entities of a time range."""
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
-        by_view, _ = _get_requested_feature_views_to_features_dict(
-            feature_refs, feature_views, on_demand
-        )
+        by_view = requested_features(feature_refs, feature_views)
         if entity_df is None:
             span = compute_non_entity_date_range(feature_views, start_date, end_date)
             entity_df = _entities_between(config, list(by_view), *span)

@@ -1,13 +1,65 @@
-"""Progress of long work: a bar on a terminal, a plain line a stage elsewhere."""
+"""What commands say on a terminal, and what libraries may not.
+
+Progress of long work is a bar on a terminal, and a plain line a stage elsewhere.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.feast_api import open_store
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 Report = Callable[..., None]
+
+
+def quiet() -> None:
+    """Leave the terminal to the command: libraries only speak up about errors."""
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
+    warnings.filterwarnings("ignore")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def open_repo(repo: Path) -> FeatureStore:
+    """Open the Feast repo in a folder for a command, whose terminal Beam then leaves alone.
+
+    Raises
+    ------
+    SourceNotFound
+        If there is no feature_store.yaml.
+    """
+    store = open_store(repo)
+    # Importing Beam installs a handler of its own.
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
+    for name in ("apache_beam", "root"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return store
+
+
+def print_run(run: Any) -> None:
+    """Say what a `Run` of the embed job did."""
+    if run.version is None:
+        print(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
+        return
+    print(
+        f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} contents "
+        f"encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} rejected; "
+        f"version {run.version}, {run.seconds:.1f} s"
+    )
+    for reason, found in run.reasons.items():
+        print(f"  {reason}: {found['count']:,}")
+        for example in found["examples"]:
+            print(f"      {example}")
 
 
 @contextmanager

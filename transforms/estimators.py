@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from deepfeast.transforms.errors import ColumnNotFound, FeatureNotFound
+from deepfeast.transforms.feast_api import config_file, open_store
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
 if TYPE_CHECKING:
@@ -216,13 +217,11 @@ def clear_cache() -> None:
 
 def _store(repo: str | Path) -> Any:
     """Open a repo once in a process; again after its configuration changed."""
-    from feast import FeatureStore
-
     folder = Path(repo).resolve()
-    config = folder / "feature_store.yaml"
+    config = config_file(folder)
     key = (str(folder), config.stat().st_mtime if config.exists() else 0.0)
     if key not in _STORES:
-        _STORES[key] = FeatureStore(repo_path=str(folder))
+        _STORES[key] = open_store(folder)
     return _STORES[key]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from deepfeast.transforms.columns import ServiceColumn, service_columns
 from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.feast_api import open_store
 from deepfeast.transforms.online.protos import to_numbers, to_scalars, to_values, to_vectors
 from deepfeast.transforms.online.table import OnlineRows
 from deepfeast.transforms.online.view import (
@@ -63,6 +64,8 @@ class OnlineFeatures:
 
     Raises
     ------
+    SourceNotFound
+        If the folder is no Feast repo.
     FeatureNotFound
         If there is no such service.
     SignatureMismatch
@@ -82,9 +85,7 @@ class OnlineFeatures:
         expect: dict[str, Any] | str | Path | None = None,
         full_feature_names: bool = False,
     ):
-        from feast import FeatureStore
-
-        self.store = store if isinstance(store, FeatureStore) else FeatureStore(str(store))
+        self.store = open_store(store)
         self.features = service_columns(self.store, service, full_feature_names=full_feature_names)
         self.columns = [name for feature in self.features for name in feature.columns]
         name = service if isinstance(service, str) else None

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.cli import open_store
+from deepfeast.pipelines.terminal import open_repo, print_run, shown
 from deepfeast.transforms.errors import DeepfeastError, SourceError
 
 if TYPE_CHECKING:
@@ -129,11 +129,9 @@ def _real(folder: Path, repo: Path) -> Dataset:
 
 
 def _embed(repo: Path) -> FeatureStore:
-    from deepfeast.pipelines.cli import print_run
     from deepfeast.pipelines.embed import embed
-    from deepfeast.pipelines.terminal import shown
 
-    store = open_store(repo)
+    store = open_repo(repo)
     with step("deepfeast embed"):
         with shown(VIEW) as progress:
             run = embed(store, VIEW, progress=progress)
@@ -159,7 +157,6 @@ def _join(store: FeatureStore, data: Dataset) -> Any:
 
 def _compare(store: FeatureStore, frame: Any, data: Dataset) -> Comparison:
     from deepfeast.pipelines.lift import show
-    from deepfeast.pipelines.terminal import shown
 
     with step(f"train with and without: log({data.target}), folds grouped by {data.groups}"):
         with shown("compare") as progress:

@@ -102,7 +102,7 @@ def run_lift(
     LiftError
         If the labels or the model cannot answer the question.
     """
-    from deepfeast.transforms.history.retrieval import open_store
+    from deepfeast.transforms.feast_api import open_store
 
     started = clock.perf_counter()
     store = open_store(store)

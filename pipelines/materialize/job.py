@@ -19,8 +19,9 @@ from apache_beam.metrics import Metrics
 
 from deepfeast.pipelines.beam import original_error, pipeline_options
 from deepfeast.pipelines.materialize.places import Reading, Span, find_latest, to_instants
+from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_values
-from deepfeast.transforms.online.table import OnlineRows, online_table
+from deepfeast.transforms.online.table import OnlineRows
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig

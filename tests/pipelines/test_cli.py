@@ -76,4 +76,4 @@ def test_a_mistake_ends_with_one_line_and_status_2(shirts, monkeypatch, capsys, 
 def test_a_folder_that_is_no_repo_is_named(tmp_path):
     done = deepfeast("embed", "--repo", tmp_path)
     assert done.returncode == 2
-    assert "no feature_store.yaml" in done.stderr
+    assert "no Feast repo in" in done.stderr

@@ -365,7 +365,7 @@ def test_apply_checks_the_times_of_what_is_there(make_store, write, tmp_path):
     path = write(STOCK.drop(columns="entered_at"))
     (tmp_path / "repo" / "data" / "raw.csv").write_text("product_id,title\npen,A pen\n")
     store = make_store()
-    validate = store._get_provider().validate_data_source
+    validate = store.provider.validate_data_source
     validate(store.config, FileSource(path="data/later", file_format=DeltaFormat()))
     validate(store.config, FileSource(path="data/raw.csv", timestamp_field="at"))
     with pytest.raises(ColumnNotFound, match="no column 'entered_at' in source 'stock_source'"):
@@ -393,7 +393,7 @@ def test_pulls_name_columns_as_the_source_does(shop):
         "start_date": NOON - 3 * DAY,
         "end_date": NOON - DAY,
     }
-    offline = shop._get_provider().offline_store
+    offline = shop.provider.offline_store
     latest = offline.pull_latest_from_table_or_query(**arguments).to_arrow()
     assert latest.column_names == ["product_id", "units", "counted_at", "entered_at"]
     assert latest.select(["product_id", "units"]).to_pydict() == {
@@ -490,7 +490,7 @@ def test_logged_features_are_added_as_files(shop, tmp_path):
     service = shop.get_feature_service("logged")
     shop.write_logged_features(logs, service)
     shop.write_logged_features(logs, service)
-    read = shop._get_provider().retrieve_feature_service_logs(
+    read = shop.provider.retrieve_feature_service_logs(
         service, NOON - DAY, NOON + DAY, shop.config, shop.registry
     )
     assert sorted(read.to_df()["stock__units"]) == [10, 10, 20, 20]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deepfeast.transforms.arrow import vectors_to_matrix
 from deepfeast.transforms.columns import ServiceColumn, resolve_features, service_columns
 from deepfeast.transforms.errors import ColumnNotFound, JoinError
+from deepfeast.transforms.feast_api import open_store
 from deepfeast.transforms.times import Ints, utc_times
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 TIMESTAMP = "event_timestamp"
 _ROW = "deepfeast_row"
-_OWN_CONFIG = "DeepFeastOfflineStoreConfig"
 _told: set[str] = set()
 
 
@@ -92,7 +92,7 @@ class Retrieval:
             A row for each label, in order.
         """
         rest = [column.name for column in self.columns if column.name not in matrices]
-        if type(self.store.config.offline_store).__name__ != _OWN_CONFIG:
+        if not getattr(self.store.config.offline_store, "keeps_label_rows", False):
             found = self._ask_any_store()
         else:
             job = self._job(self.keys, self.features)
@@ -184,15 +184,6 @@ class Retrieval:
             f"{{type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore}}.",
             stacklevel=5,
         )
-
-
-def open_store(store: FeatureStore | str | Path) -> FeatureStore:
-    """Return the store of a repo's folder, or the store itself."""
-    if not isinstance(store, (str, Path)):
-        return store
-    from feast import FeatureStore
-
-    return FeatureStore(repo_path=str(store))
 
 
 def label_columns(store: FeatureStore, features: FeatureService | list[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.transforms import feast_api
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable, not_older
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ class RedisTable(OnlineTable):
     """One view in Feast's Redis store."""
 
     def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
-        from feast.infra.online_stores.redis import _versioned_fv_name
-
         super().__init__(store, config, view)
-        self._name = _versioned_fv_name(view, config)
+        self._name = feast_api.redis_view(config, view)
         self._time_field = f"_ts:{self._name}".encode()
         self._project = config.project.encode()
 
@@ -41,7 +40,7 @@ class RedisTable(OnlineTable):
         fresh = [row for row, time in enumerate(stored.times) if not_older(rows.times[row], time)]
         fields = {self._field(name): column for name, column in rows.values.items()}
         settings = self.config.online_store
-        with self.store._get_client(settings).pipeline(transaction=False) as pipe:
+        with feast_api.redis_client(self.store, self.config).pipeline(transaction=False) as pipe:
             for row in fresh:
                 key = self._key(rows.keys[row])
                 written: dict[str | bytes, bytes] = {
@@ -58,21 +57,19 @@ class RedisTable(OnlineTable):
         """Read some fields of some hashes in one round trip."""
         import redis
 
-        client = self.store._get_client(self.config.online_store)
+        client = feast_api.redis_client(self.store, self.config)
         if type(client) is redis.Redis and "glide" not in str(self.config.online_store.client):
             try:
                 return _ask_one_server(client, keys, fields)
             except redis.ConnectionError:
                 pass  # such as a connection that was idle for too long: Feast's way opens another
-        return self.store._read_hash_fields(self.config, [(key, fields) for key in keys])
+        return feast_api.redis_hashes(self.store, self.config, [(key, fields) for key in keys])
 
     def _key(self, key: Key) -> bytes:
         return self.entity_keys.to_bytes(key) + self._project
 
     def _field(self, feature: str) -> bytes:
-        from feast.infra.online_stores.helpers import _mmh3
-
-        return _mmh3(f"{self._name}:{feature}")
+        return feast_api.redis_field(f"{self._name}:{feature}")
 
 
 def _ask_one_server(

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.transforms.feast_api import sqlite_table
 from deepfeast.transforms.online.protos import to_scalars
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
@@ -24,13 +25,9 @@ class SqliteTable(OnlineTable):
     """One view in Feast's SQLite store. It keeps event times to the second."""
 
     def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
-        from feast.infra.online_stores.sqlite import _quote_id, _table_id
-
         super().__init__(store, config, view)
-        versioned = config.registry.enable_online_feature_view_versioning
-        self._table = _quote_id(_table_id(config.project, view, versioned))
+        self._table, self._connection = sqlite_table(store, config, view)
         self._kinds = {field.name: field.dtype.to_value_type() for field in view.features}
-        self._connection = store._get_conn(config)
         # Another process may be writing: wait for it instead of failing after 5 seconds.
         self._connection.execute("PRAGMA busy_timeout = 600000")
         # Room for a batch (in KiB), so that a write does not lock readers out before it commits.

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.transforms.feast_api import POSTGRES_STORE, is_a
 from deepfeast.transforms.online.protos import EntityKeys
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class OnlineTable:
             return None
         # Feast's PostgreSQL store writes the UTC clock without its zone and reads it back in the
         # zone of the session: there the clock is right and the zone is not.
-        if time.tzinfo is None or type(self.store).__name__ == "PostgreSQLOnlineStore":
+        if time.tzinfo is None or is_a(self.store, POSTGRES_STORE):
             return time.replace(tzinfo=timezone.utc)
         return time.astimezone(timezone.utc)
 
@@ -117,20 +118,3 @@ class OnlineTable:
 def not_older(time: datetime | None, stored: datetime | None) -> bool:
     """Tell whether a row may be written over what is stored."""
     return stored is None or (time is not None and time >= stored)
-
-
-def online_table(store: OnlineStore, config: RepoConfig, view: FeatureView) -> OnlineTable:
-    """Open a view's table in the quickest way that is sound for the store."""
-    from deepfeast.transforms.online.redis import RedisTable
-    from deepfeast.transforms.online.sqlite import SqliteTable
-
-    settings = config.online_store
-    kind = f"{type(store).__module__}.{type(store).__name__}"
-    if kind == "feast.infra.online_stores.redis.RedisOnlineStore":
-        return RedisTable(store, config, view)
-    # With these two set, Feast keeps further columns that only it knows how to fill.
-    special = "vector_enabled", "enable_openai_compatible_store"
-    plain = not any(getattr(settings, name, False) for name in special)
-    if kind == "feast.infra.online_stores.sqlite.SqliteOnlineStore" and plain:
-        return SqliteTable(store, config, view)
-    return OnlineTable(store, config, view)

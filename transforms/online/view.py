@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.transforms.columns import ServiceColumn, resolve_features
 from deepfeast.transforms.errors import JoinError, did_you_mean
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
-from deepfeast.transforms.online.table import Key, OnlineTable, online_table
+from deepfeast.transforms.online.open import online_table
+from deepfeast.transforms.online.table import Key, OnlineTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,7 +181,7 @@ def open_views(
             computed.append(feature)
             continue
         if feature.view not in grouped:
-            table = online_table(store._get_provider().online_store, store.config, view)
+            table = online_table(store.provider.online_store, store.config, view)
             renamed = join_key_maps.get(feature.view) or {}
             join_columns = [renamed.get(name, name) for name in table.entity_keys.join_keys]
             grouped[feature.view] = OnlineView(table, deep_spec(view), join_columns)

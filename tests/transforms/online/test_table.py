@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deepfeast.transforms import feast_api
 from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.lookup import OnlineFeatures
+from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_scalars
-from deepfeast.transforms.online.table import OnlineRows, online_table
+from deepfeast.transforms.online.table import OnlineRows
 
 ENGINE = {"type": "deepfeast.pipelines.engine.BeamEngine"}
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -200,7 +202,7 @@ def test_a_vector_computed_again_for_the_same_event_arrives(store):
 
 def test_times_and_values_come_back_as_written(store):
     view = store.get_feature_view("shops")
-    table = online_table(store._get_provider().online_store, store.config, view)
+    table = online_table(store.provider.online_store, store.config, view)
     at = datetime(2024, 7, 1, 12, 30, 15, tzinfo=timezone.utc)
     rows = OnlineRows([("a",)], [at], {"size": [b"\x20\x05"], "vec": [b""]})
     assert table.write_newer(rows) == 1
@@ -211,6 +213,26 @@ def test_times_and_values_come_back_as_written(store):
     older = OnlineRows([("a",)], [at - DAY], {"size": [b"\x20\x07"], "vec": [b""]})
     assert table.write_newer(older) == 0
     np.testing.assert_equal(to_scalars(table.read([("a",)], ["size"]).values["size"], kind), [5])
+
+
+@pytest.mark.parametrize("online_store", ["sqlite", "redis"], indirect=True)
+def test_where_feast_moved_a_name_its_interface_gives_the_same_with_one_warning(
+    store, monkeypatch, recwarn
+):
+    write(store, ("a", 1, 10, [1.0, 2.0]), ("b", 2, 20, [3.0, 4.0]))
+    store.materialize(START, START + 5 * DAY)
+    in_its_own_words = look(store, "a", "b", "c")[0]
+    online, view = store.provider.online_store, store.get_feature_view("shops")
+    assert type(online_table(online, store.config, view)).__name__ in ("SqliteTable", "RedisTable")
+    module = type(online).__module__
+    moved = feast_api.Name(f"{module}:_moved", "0.99", feast_api.SLOWER)
+    monkeypatch.setattr(feast_api, "NAMES", (*feast_api.NAMES, moved))
+    monkeypatch.setattr(feast_api, "_warned", set())
+    recwarn.clear()
+    assert look(store, "a", "b", "c")[0].equals(in_its_own_words)
+    assert type(online_table(online, store.config, view)).__name__ == "OnlineTable"
+    (told,) = [str(w.message) for w in recwarn if "_moved" in str(w.message)]
+    assert f"this Feast has no {module}:_moved" in told
 
 
 @pytest.mark.parametrize("online_store", ["redis"], indirect=True)
