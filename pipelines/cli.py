@@ -7,6 +7,7 @@ purpose becomes one line and exit status 2.
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +20,6 @@ from deepfeast.pipelines.terminal import open_repo, print_run, quiet, shown
 from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
 
 app = typer.Typer(
-    help="Deep features for the models you already have.\n\n"
-    "Declare them in a Feast repo, run `feast apply`, then `deepfeast embed`.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -33,6 +32,31 @@ Repo = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 View = Annotated[str, typer.Argument(help="Name of a deep feature view.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    told = [f"{name} {version(name)}" for name in ("deepfeast", "feast", "apache-beam")]
+    print(", ".join([*told, f"Python {platform.python_version()}"]))
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the versions and exit."
+        ),
+    ] = False,
+) -> None:
+    """Deep features for the models you already have.
+
+    Declare them in a Feast repo, run `feast apply`, then `deepfeast embed`.
+    """
 
 
 def main() -> None:
@@ -213,9 +237,16 @@ def vacuum(
 
 
 def _table(repo: Path, view: str) -> Any:
-    from deepfeast.transforms.embeddings.table import embedding_table
+    """Find the embedding table of a view; without Feast, where the registry is a file."""
+    from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table
+    from deepfeast.transforms.feast_api import read_registry
     from deepfeast.transforms.views import find_deep_view
 
+    registry: Any = read_registry(repo)
+    if registry:
+        found: Any = find_deep_view(registry, view)[0]
+        if "://" not in found.uri:
+            return EmbeddingTable(found.uri, view)
     store = open_repo(repo)
     return embedding_table(store, find_deep_view(store, view)[0])
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.transforms.feast_api import open_store
+from deepfeast.transforms.feast_api import config_file, import_lean, open_store
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -38,6 +38,8 @@ def open_repo(repo: Path) -> FeatureStore:
     SourceNotFound
         If there is no feature_store.yaml.
     """
+    if config_file(repo).is_file():
+        import_lean()
     store = open_store(repo)
     # Importing Beam installs a handler of its own.
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)

@@ -77,3 +77,34 @@ def test_a_folder_that_is_no_repo_is_named(tmp_path):
     done = deepfeast("embed", "--repo", tmp_path)
     assert done.returncode == 2
     assert "no Feast repo in" in done.stderr
+
+
+def test_the_versions_of_what_matters_are_told():
+    done = deepfeast("--version")
+    assert re.fullmatch(
+        r"deepfeast \S+, feast \S+, apache-beam \S+, Python 3\.\d+\.\d+\n", done.stdout
+    )
+
+
+@pytest.mark.parametrize("command", ["runs", "rejects", "versions", "vacuum"])
+def test_what_a_registry_file_answers_is_answered_without_feast(shirts, command):
+    shirts.write([{"id": "a", "title": "red shirt"}])
+    shirts.embed()
+    code = """if True:
+        import sys
+        from deepfeast.pipelines.cli import main
+        try:
+            main()
+        finally:
+            print("feast" in sys.modules, "torch" in sys.modules, "apache_beam" in sys.modules)
+    """
+    words = [sys.executable, "-c", code, command, "deep", "--repo", str(shirts.folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "False False False"
+
+
+def test_a_view_that_is_not_there_is_told_without_feast_too(shirts):
+    done = deepfeast("runs", "depp", "--repo", shirts.folder)
+    assert done.returncode == 2
+    assert re.match("FeatureNotFound: no deep feature view 'depp'.*'deep'", done.stderr)

@@ -1,6 +1,8 @@
 """What deepfeast takes from below Feast's promises, and the one way to open a repo."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,15 @@ import pytest
 from deepfeast.transforms import feast_api
 from deepfeast.transforms.errors import SourceNotFound
 from deepfeast.transforms.estimators import FeastFeatures
-from deepfeast.transforms.feast_api import NAMES, find, is_a, open_store, requested_features
+from deepfeast.transforms.feast_api import (
+    NAMES,
+    find,
+    is_a,
+    open_store,
+    read_registry,
+    requested_features,
+)
+from deepfeast.transforms.files.place import source_uri
 from deepfeast.transforms.join import training_frame
 from deepfeast.transforms.lookup import OnlineFeatures
 
@@ -88,3 +98,77 @@ def test_the_configuration_may_lie_where_feast_looks_for_it(shirts, tmp_path, mo
 
 def test_an_open_store_is_taken_as_it_is(shirts):
     assert open_store(shirts.store) is shirts.store
+
+
+def said(code, *words):
+    """Run Python on its own, where nothing is imported yet."""
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_command_imports_feast_without_torch_and_leaves_typeguard_as_it_was(shirts):
+    code = """if True:
+        import sys, typeguard
+        from deepfeast.transforms.feast_api import import_lean, open_store
+        before = typeguard.typechecked
+        import_lean()
+        print("torch" in sys.modules, typeguard.typechecked is before)
+        print([view.name for view in open_store(sys.argv[1]).list_feature_views()])
+        from feast.torch_wrapper import get_torch
+        print(get_torch() is sys.modules["torch"])
+    """
+    assert said(code, shirts.folder) == ["False", "True", "['deep']", "True"]
+
+
+def test_a_registry_file_is_read_as_feast_reads_it(shirts):
+    registry = read_registry(shirts.folder)
+    views = shirts.store.list_feature_views()
+    assert registry.project == shirts.store.project
+    assert [(view.name, view.tags, view.uri) for view in registry.list_feature_views()] == [
+        (view.name, view.tags, source_uri(shirts.store.config, view.batch_source)) for view in views
+    ]
+
+
+def configure(repo, old, new):
+    config = repo / "feature_store.yaml"
+    config.write_text(config.read_text().replace(old, new))
+
+
+def test_views_of_other_projects_in_the_same_file_are_not_its_own(shirts):
+    configure(shirts.folder, "project: shirts", "project: trousers")
+    assert read_registry(shirts.folder).list_feature_views() == []
+
+
+def test_the_registry_may_be_named_by_the_environment_and_with_options(shirts, monkeypatch):
+    (shirts.folder / "registry.db").rename(shirts.folder / "elsewhere.db")
+    configure(shirts.folder, "registry.db", "{path: $WHERE, cache_ttl_seconds: 60}")
+    monkeypatch.setenv("WHERE", "elsewhere.db")
+    assert [view.name for view in read_registry(shirts.folder).views] == ["deep"]
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [
+        "{registry_type: sql, path: 'sqlite:///registry.db'}",
+        "s3://bucket/registry.db",
+        "not-there.db",
+        "feature_store.yaml",
+        "",
+    ],
+)
+def test_feast_is_asked_where_the_registry_is_no_file_of_its_own(shirts, registry):
+    configure(shirts.folder, "registry.db", registry)
+    assert read_registry(shirts.folder) is None
+
+
+def test_feast_can_be_imported_after_its_registry_was_read_without_it(shirts):
+    code = """if True:
+        import sys
+        from deepfeast.transforms.feast_api import read_registry
+        print([view.name for view in read_registry(sys.argv[1]).views], "feast" in sys.modules)
+        import feast, feast.protos.feast.core.Registry_pb2
+        print(feast.FeatureStore(sys.argv[1]).list_feature_views()[0].name)
+    """
+    assert said(code, shirts.folder) == ["['deep']", "False", "deep"]
