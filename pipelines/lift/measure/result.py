@@ -23,13 +23,16 @@ from deepfeast.pipelines.lift.measure.insights import (
     learning_curve,
 )
 from deepfeast.pipelines.lift.measure.leakage import Alarm, find_alarms
+from deepfeast.pipelines.lift.measure.moved import Moved, moved_rows
+from deepfeast.pipelines.lift.measure.segments import Segment, segments
+from deepfeast.transforms.encoders.machine import cores
 
 Contents = Callable[[str, "Sequence[int]"], "list[str | bytes | None]"]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one deep feature costs.
+    """What one deep feature costs: time of a machine and bytes, which are money anywhere.
 
     Attributes
     ----------
@@ -39,12 +42,30 @@ class Cost:
         Storage of 1,000 rows.
     seconds : float or None
         Time to encode 1,000 values on one machine; None where nobody measured it.
+    cores : int
+        Processor cores that it was measured on.
     """
 
     feature: str
     numbers: int
     kilobytes: float
     seconds: float | None = None
+    cores: int = 1
+
+    @property
+    def million_hours(self) -> float | None:
+        """Hours to encode a million different values on the machine that measured."""
+        return None if self.seconds is None else self.seconds * 1000 / 3600
+
+    @property
+    def million_core_hours(self) -> float | None:
+        """The same in hours of one core, at most: not every core is busy all the time."""
+        return None if self.million_hours is None else self.million_hours * self.cores
+
+    @property
+    def million_gigabytes(self) -> float:
+        """Size of the column for a million rows, at rest and in memory: vectors do not shrink."""
+        return self.kilobytes / 1000
 
 
 @dataclass
@@ -58,11 +79,17 @@ class LiftResult:
     importance : list of Importance
     directions : list of Direction
     contents : dict of (feature, row) to str or bytes
-        Texts and photos of the rows that `directions` names.
+        Texts and photos of the rows that `directions` and `moved` name.
     costs : list of Cost
     alarms : list of Alarm
     seconds : float
         Time that all of it took.
+    source : str
+        Name of the data.
+    segments : list of Segment
+        The gain by category, and by tenth of the target.
+    moved : list of Moved
+        The rows whose prediction moved most.
     """
 
     comparison: Comparison
@@ -75,6 +102,8 @@ class LiftResult:
     seconds: float = 0.0
     source: str = ""
     notes: list[str] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
 
 
 def measure_lift(
@@ -143,18 +172,21 @@ def measure_lift(
     curve = learning_curve(comparison, runs, seed=seed, tick=bar.tick)
     importance = importances(comparison, runs, folds=folds, seed=seed, tick=bar.tick)
     found = directions(problem, seed=seed)
+    moved = moved_rows(comparison, seed=seed)
     return LiftResult(
         comparison,
         curve,
         importance,
         found,
-        _shown(problem, found, contents) if contents else {},
+        _shown(problem, found, moved, contents) if contents else {},
         [
-            Cost(name, len(columns), len(columns) * 4.0, (encode_seconds or {}).get(name))
+            Cost(name, len(columns), len(columns) * 4.0, (encode_seconds or {}).get(name), cores())
             for name, columns in problem.deep.items()
         ],
         find_alarms(comparison),
         clock.perf_counter() - started,
+        segments=segments(comparison),
+        moved=moved,
     )
 
 
@@ -179,14 +211,17 @@ class _Bar:
 
 
 def _shown(
-    problem: Problem, found: Sequence[Direction], contents: Contents
+    problem: Problem, found: Sequence[Direction], moved: Sequence[Moved], contents: Contents
 ) -> dict[tuple[str, int], str | bytes]:
     """Fetch the contents of the example rows, feature by feature."""
     rows: dict[str, list[int]] = {}
     for direction in found:
         rows.setdefault(direction.feature, []).extend(one.row for one in direction.examples)
+    for feature in problem.deep:
+        rows.setdefault(feature, []).extend(one.row for model in moved for one in model.rows)
     shown: dict[tuple[str, int], str | bytes] = {}
-    for feature, wanted in rows.items():
+    for feature, named in rows.items():
+        wanted = list(dict.fromkeys(named))
         values = contents(feature, [int(problem.rows[row]) for row in wanted])
         shown |= {
             (feature, row): value

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.lift.ask.arms import HOW
 from deepfeast.pipelines.lift.measure.directions import flat_map
+from deepfeast.pipelines.lift.measure.errors import error_unit
 from deepfeast.pipelines.lift.measure.insights import insight_arm
+from deepfeast.pipelines.lift.measure.segments import short_number
 from deepfeast.pipelines.lift.tell import plots
+from deepfeast.pipelines.lift.tell.look import hours, moved_words
+from deepfeast.pipelines.lift.tell.segment_plot import segment_plot
 from deepfeast.pipelines.lift.tell.words import ALL, findings, headline, signed
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.result import LiftResult
 
 TEMPLATES = Path(__file__).parent / "templates"
+WORDS = ("helps", "hurts", "borderline", "no evidence")
 PHOTO_SIDE = 150
 TEXT_LENGTH = 420
 
@@ -56,6 +61,8 @@ def render(result: LiftResult) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["signed"] = signed
+    environment.filters["short"] = short_number
+    environment.filters["hours"] = hours
     return environment.get_template("lift.html").render(
         result=result,
         comparison=comparison,
@@ -69,6 +76,8 @@ def render(result: LiftResult) -> str:
         behind=_behind(result),
         maps=_maps(comparison),
         examples=_examples(result),
+        segments=_segments(result),
+        moved=_moved(result),
         inside=insight_arm(comparison),
         alone=[o for o in comparison.outcomes if o.arm.kind == "alone" and not o.failed],
     )
@@ -81,7 +90,7 @@ def _cards(comparison: Comparison) -> list[dict[str, Any]]:
     for feature in dict.fromkeys(one.feature for one in found):
         mine = [one for one in found if one.feature == feature]
         words = {one.word for one in mine}
-        word = next((w for w in ("helps", "hurts", "no evidence") if w in words), "not run")
+        word = next((w for w in WORDS if w in words), "not run")
         cards.append({"feature": feature, "word": word, "findings": mine, "all": feature == ALL})
     return cards
 
@@ -156,6 +165,61 @@ def _maps(comparison: Comparison) -> list[Plot]:
             )
         )
     return drawn
+
+
+def _segments(result: LiftResult) -> list[dict[str, Any]]:
+    """Draw the gain on parts of the rows, and give the same figures as a table."""
+    unit = error_unit(result.comparison.problem)
+    drawn = []
+    for model in dict.fromkeys(segment.model for segment in result.segments):
+        mine = [segment for segment in result.segments if segment.model == model]
+        best = max(mine, key=lambda segment: segment.gain)
+        words = f"Largest gain: {short_number(best.gain)} {unit} where {best.by} is {best.name}."
+        plot = Plot(segment_plot(mine, model, unit), f"{model}: gain by segment", words)
+        parts = dict.fromkeys(segment.by for segment in mine)
+        tables = [(by, [segment for segment in mine if segment.by == by]) for by in parts]
+        drawn.append({"model": model, "plot": plot, "tables": tables, "unit": unit})
+    return drawn
+
+
+def _moved(result: LiftResult) -> list[dict[str, Any]]:
+    """Gather the rows that moved most, with what can be shown of each."""
+    problem = result.comparison.problem
+
+    def said(value: float) -> str:
+        return str(problem.classes[int(value)]) if problem.classes else short_number(value)
+
+    return [
+        {
+            "model": moved.model,
+            "words": moved_words(moved, bool(problem.classes)),
+            "rows": [
+                {
+                    "number": int(problem.rows[one.row]),
+                    "truth": said(one.truth),
+                    "before": said(one.before),
+                    "after": said(one.after),
+                    "closer": one.closer,
+                    "contents": _contents_of(result, one.row),
+                }
+                for one in moved.rows
+            ],
+        }
+        for moved in result.moved
+        if moved.rows
+    ]
+
+
+def _contents_of(result: LiftResult, row: int) -> list[dict[str, str]]:
+    """Show one photo of a row and its longest text."""
+    values = [
+        result.contents[feature, row]
+        for feature in result.comparison.problem.deep
+        if (feature, row) in result.contents
+    ]
+    photos = [_content(value) for value in values if isinstance(value, bytes)]
+    texts = [value for value in values if isinstance(value, str)]
+    return [*photos[:1], *([_content(max(texts, key=len))] if texts else [])]
 
 
 def _examples(result: LiftResult) -> list[dict[str, Any]]:

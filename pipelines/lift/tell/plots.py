@@ -31,8 +31,18 @@ COLOURS = {
     "#090909": "var(--card)",
 }
 INK, FAINT, LINE, GOOD, BAD, NONE, ACCENT, SECOND, CARD = COLOURS
-VERDICTS = {"helps": GOOD, "hurts": BAD, "no evidence": NONE}
-SERIES = (ACCENT, SECOND, GOOD, BAD)
+# Shape says what colour says, for those who cannot tell the colours apart.
+VERDICTS = {
+    "helps": (GOOD, "^"),
+    "hurts": (BAD, "v"),
+    "borderline": (SECOND, "D"),
+    "no evidence": (NONE, "o"),
+}
+SERIES = ((ACCENT, "o", "-"), (SECOND, "s", "--"), (GOOD, "^", "-."), (BAD, "v", ":"))
+# After Okabe and Ito (2008), Color Universal Design: told apart with any kind of colour vision.
+# Without black and yellow, and the two lightest darkened: at least 3:1 on either page.
+CLASSES = ("#0072b2", "#d55e00", "#009e73", "#c873a2", "#bf8400", "#3a9bd0")
+SHAPES = "osD^vP"
 FEWEST_POINTS = 3
 SHOWN_POINTS = 3000
 
@@ -119,11 +129,11 @@ def lifts(comparison: Comparison, model: str) -> str:
 def _lift_row(axes: Any, y: float, outcome: Outcome) -> None:
     lift, reach = outcome.lift, outcome.reach or 0.0
     assert lift is not None
-    colour = VERDICTS.get(outcome.verdict or "", NONE)
+    colour, shape = VERDICTS.get(outcome.verdict or "", (NONE, "o"))
     if outcome.verdict:
         axes.plot([lift.mean - reach, lift.mean + reach], [y, y], color=colour, linewidth=1)
     axes.plot([lift.low, lift.high], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
-    axes.plot([lift.mean], [y], "o", color=colour, markersize=7, markeredgecolor=CARD)
+    axes.plot([lift.mean], [y], shape, color=colour, markersize=7.5, markeredgecolor=CARD)
     text = f"{outcome.arm.label}  {lift.mean:+.3f}"
     axes.annotate(
         text,
@@ -147,10 +157,18 @@ def learning_curve(points: Sequence[CurvePoint], metric: str) -> str:
         for place, model in enumerate(models):
             mine = [point for point in points if point.model == model]
             x = np.array([point.rows for point in mine])
-            colour = SERIES[place % len(SERIES)]
+            colour, shape, dash = SERIES[place % len(SERIES)]
             low, high = ([getattr(p.lift, end) for p in mine] for end in ("low", "high"))
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(x, [p.lift.mean for p in mine], "o-", color=colour, label=model, linewidth=2)
+            axes.plot(
+                x,
+                [p.lift.mean for p in mine],
+                marker=shape,
+                linestyle=dash,
+                color=colour,
+                label=model,
+                linewidth=2,
+            )
         axes.set_xlabel("training rows")
         axes.set_ylabel(f"lift in {metric}")
         axes.set_xlim(left=0)
@@ -234,6 +252,7 @@ def _found_by_class(problem: Problem, before: Outcome, after: Outcome) -> str:
                 s=60,
                 color=NONE,
                 zorder=2,
+                marker="s",
                 label=None if place else before.arm.label,
             )
             axes.scatter(
@@ -272,10 +291,14 @@ def embedding_map(problem: Problem, points: Any, rows: Any, name: str) -> str:
         style = {"s": 12, "linewidths": 0, "alpha": 0.75, "rasterized": True}
         values = problem.y[rows[kept]]
         if problem.classes:
-            palette = mpl.colormaps["tab10"]
             for code, label in enumerate(problem.classes[:10]):
                 mine = points[kept][values == code]
-                axes.scatter(mine[:, 0], mine[:, 1], color=palette(code), label=str(label), **style)
+                look = {
+                    "color": CLASSES[code % len(CLASSES)],
+                    # After a round of colours, the same ones come back in other shapes.
+                    "marker": SHAPES[(code + code // len(CLASSES)) % len(SHAPES)],
+                }
+                axes.scatter(mine[:, 0], mine[:, 1], label=str(label), **look, **style)
             axes.legend(
                 frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, markerscale=2
             )

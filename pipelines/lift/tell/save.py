@@ -7,11 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.pipelines.lift.measure.errors import error_unit
 from deepfeast.pipelines.lift.tell.page import render
 from deepfeast.pipelines.lift.tell.words import findings, headline
 
 if TYPE_CHECKING:
+    from deepfeast.pipelines.lift.ask.problem import Problem
     from deepfeast.pipelines.lift.measure.comparison import Outcome
+    from deepfeast.pipelines.lift.measure.moved import Moved
     from deepfeast.pipelines.lift.measure.result import LiftResult
 
 
@@ -52,11 +55,27 @@ def as_dict(result: LiftResult) -> dict[str, Any]:
         "arms": [_arm(outcome) for outcome in comparison.outcomes],
         "learning_curve": [asdict(point) for point in result.curve],
         "importance": [asdict(one) for one in result.importance],
-        "costs": [asdict(cost) for cost in result.costs],
+        "segments": [asdict(segment) for segment in result.segments],
+        "segments_unit": error_unit(problem),
+        "moved": [_moved(one, problem) for one in result.moved],
+        "costs": [
+            asdict(cost)
+            | {"million_hours": cost.million_hours, "million_gigabytes": cost.million_gigabytes}
+            for cost in result.costs
+        ],
         "alarms": [asdict(alarm) for alarm in result.alarms],
+        "name": result.source,
         "notes": [*problem.notes, *comparison.notes, *result.notes],
         "seconds": round(result.seconds, 2),
     }
+
+
+def _moved(moved: Moved, problem: Problem) -> dict[str, Any]:
+    """Name rows by their position in the labels."""
+    body = asdict(moved)
+    for row in body["rows"]:
+        row["row"] = int(problem.rows[row["row"]])
+    return body
 
 
 def _arm(outcome: Outcome) -> dict[str, Any]:

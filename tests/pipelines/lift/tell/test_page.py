@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,34 @@ def test_texts_are_shown_as_texts(prices):
     page = render(prices)
     assert "Shirt &lt;b&gt;" in page
     assert "Shirt <b>" not in page
+
+
+def test_where_it_helps_and_what_moved_is_told(prices, kinds):
+    page = render(prices)
+    assert "price, by tenths" in page
+    assert "came closer to the truth" in page
+    assert "of the labels" in page
+    page = render(kinds)
+    assert re.search(r"\d+ rows changed their class: \d+ became right", page)
+    assert "% wrong, less than before" in page
+
+
+def test_a_verdict_is_told_by_a_shape_too(prices):
+    outcome = prices.comparison.outcome("old model", "+ photo_vec (pca)")
+    kept, outcome.verdict = outcome.verdict, "borderline"
+    try:
+        page = render(prices)
+    finally:
+        outcome.verdict = kept
+    assert "▲ helps" in page
+    assert "◆ borderline" in page
+
+
+def test_a_million_rows_have_a_price_in_time_and_bytes(prices):
+    cost = replace(prices.costs[0], seconds=7.2, cores=2)
+    page = render(replace(prices, costs=[cost]))
+    assert "2 × 2.0 h" in page  # 7.2 s for 1,000
+    assert "0.02 GB" in page  # 6 numbers of 4 bytes
 
 
 def test_an_arm_that_failed_is_shown_with_its_reason(prices):
@@ -142,7 +171,7 @@ def browser():
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
+@pytest.mark.parametrize("width", [1280, 500, 390], ids=["desktop", "half a screen", "phone"])
 def test_a_browser_shows_it_without_complaint(browser, page, width, dark):
     browser.open(page, width, dark)
     requests = [one["request"]["url"] for one in browser.of("Network.requestWillBeSent")]
@@ -158,8 +187,12 @@ def test_a_browser_shows_it_without_complaint(browser, page, width, dark):
     )
     assert browser.ask(empty) == 0
     assert browser.ask("document.querySelectorAll('figure svg').length") >= 6
-    # Tables may scroll within their frame; the page itself must fit.
+    browser.ask("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert browser.ask("document.documentElement.scrollWidth") <= width
+    wide = """[...document.querySelectorAll('body *')].filter(e => !e.closest('svg') &&
+      !e.closest('.skip, thead') && e.getBoundingClientRect().right > innerWidth + 1).length"""
+    if width <= 500:  # where rows become blocks, nothing scrolls sideways, not even a table
+        assert browser.ask(wide) == 0
 
 
 def test_colours_follow_the_scheme_and_can_be_read(browser, page):
@@ -204,6 +237,10 @@ def test_keyboard_and_screen_reader_find_their_way(browser, page):
         if node["role"]["value"] in ("image", "img", "figure", "table")
     ]
     assert len(named) > 10
+    # Blocks on a phone are a table still: every cell knows its row.
+    roles = [node["role"]["value"] for node in tree if not node.get("ignored")]
+    assert roles.count("rowheader") >= 10
+    assert roles.count("cell") + roles.count("gridcell") >= 40
     assert [role for role, name in named if not name] == []
     identified = "[...document.querySelectorAll('[id]')].map(e => e.id)"
     doubled = f"(ids => ids.filter((id, place) => ids.indexOf(id) < place))({identified})"
