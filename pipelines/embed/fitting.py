@@ -45,7 +45,7 @@ class RunEncoders:
     held : dict of str to str
         By feature, the fingerprint that the table's vectors have; empty without a table.
     folder : Path
-        Scratch folder of the run.
+        Where to keep what the run fits until it is published.
     rebuild : bool
         Fit anew, and let the fingerprints differ from the table's.
 
@@ -65,7 +65,7 @@ class RunEncoders:
         rebuild: bool,
     ):
         self.features, self.table, self.held = features, table, held
-        self.folder, self.rebuild = folder / "fitted", rebuild
+        self.folder, self.rebuild = folder, rebuild
         self.encoders: dict[str, Encoder] = {f.name: build_encoder(f) for f in features}
         self.fingerprints: dict[str, str] = {}
         self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
@@ -123,6 +123,10 @@ class RunEncoders:
             "first": min(times),
             "last": max(times),
         }
+
+    def held_by(self, fingerprint: str) -> list[str]:
+        """Return the table's features whose vectors are of an encoder."""
+        return [name for name, held in self.held.items() if held == fingerprint]
 
     def keep_fits(self) -> None:
         """Freeze beside the table what this run fitted, before the commit that needs it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from deepfeast.pipelines.embed.folder import RunFolder, Spill
+from deepfeast.pipelines.embed.plan import Columns
 from deepfeast.transforms.cells.content import Reader
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import EVENT_TIME, Source
@@ -63,16 +64,17 @@ class Job:
     Attributes
     ----------
     run_id : str
-    folder : Path
-        Scratch folder of the run, seen by all workers.
+    folder : RunFolder
     source : Source
     keys : tuple of str
         Join keys.
     features : tuple of DeepFeature
     readers : dict of str to Reader
         By feature, what turns its cells into contents.
-    spills, states : dict of str to str
-        By feature: the folder of its vectors, the file of what was fitted.
+    spills : dict of str to Spill
+        By feature, where its vectors are collected.
+    states : dict of str to str
+        By feature, the file of what was fitted, if anything.
     threads : int, optional
         Threads of a network.
     since, until : int, optional
@@ -80,12 +82,12 @@ class Job:
     """
 
     run_id: str
-    folder: Path
+    folder: RunFolder
     source: Source
     keys: tuple[str, ...]
     features: tuple[DeepFeature, ...]
     readers: dict[str, Reader]
-    spills: dict[str, str]
+    spills: dict[str, Spill]
     states: dict[str, str | None]
     threads: int | None = None
     since: int | None = None
@@ -94,6 +96,18 @@ class Job:
     def window(self, *features: DeepFeature) -> int:
         """Return how many rows of these features a worker holds at a time."""
         return min(WINDOW, *(self.readers[feature.name].window for feature in features))
+
+    def columns(self, features: Sequence[str] = ()) -> Columns:
+        """Return the columns of the plan, of some features or of all."""
+        names = tuple(features) or tuple(feature.name for feature in self.features)
+        return Columns((*self.keys, self.source.timestamp), names)
+
+    def groups(self) -> list[tuple[Spill, list[str]]]:
+        """Group the features by encoder: they share their vectors."""
+        groups: dict[Spill, list[str]] = {}
+        for feature in self.features:
+            groups.setdefault(self.spills[feature.name], []).append(feature.name)
+        return list(groups.items())
 
     def key_schema(self) -> list[pa.Field]:
         """Return the fields that say which row: keys and event time, keys as in the source."""

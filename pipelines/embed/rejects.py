@@ -2,86 +2,146 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from deepfeast.pipelines.embed.plan import Columns, quoted, text
 from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.errors import TooManyRejects
 from deepfeast.transforms.features import CREATED
-from deepfeast.transforms.files.slices import EVENT_TIME
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.embed.plan import Planner
+    from duckdb import DuckDBPyRelation as Relation
 
+    from deepfeast.transforms.features import DeepFeature
+
+BAD = quoted("deepfeast bad")
 ABOUT = ("column", "feature", "reason", "message", "hash", "run_id", CREATED)
 
 
-def gather_rejects(planner: Planner) -> pa.Table:
+@dataclass(frozen=True)
+class Found:
+    """What a run rejected.
+
+    Attributes
+    ----------
+    cells : int
+        Cells, and rows that were left out for want of a key.
+    contents : int
+        Distinct contents that could not be encoded.
+    unread : int
+        Those of `cells` that have no content.
+    reasons : dict of str to dict
+        By reason: ``count`` and up to three ``examples``.
+    """
+
+    cells: int
+    contents: int
+    unread: int
+    reasons: dict[str, dict[str, Any]]
+
+
+def gather_rejects(
+    rows: Relation,
+    unread: Relation | None,
+    unencoded: Relation | None,
+    groups: Sequence[Sequence[DeepFeature]],
+    columns: Columns,
+) -> Relation:
     """Collect the rejects of a run, one for each cell of a new row that has no vector for it.
 
     Workers encode each distinct content once and so reject it once; here every row that holds
     it gets its reject. Cells that could not be read are rejects only of rows that are new: those
     of old rows are on record already.
+
+    Parameters
+    ----------
+    rows : Relation
+        The new rows.
+    unread, unencoded : Relation
+        What workers rejected while reading and, with a column ``hash``, while encoding.
+    groups : sequence of sequence of DeepFeature
+        Features that share their vectors.
+    columns : Columns
+
+    Returns
+    -------
+    Relation
+        The columns of a row, ``column``, ``feature``, ``reason``, ``message``, ``hash``; sorted.
     """
-    job, row = planner.job, ", ".join(planner.row)
-    folder = job.folder / "rejects"
-    same = " and ".join(f"fresh.{name} = bad.{name}" for name in planner.row)
-    parts = [
-        f"""select {row}, "column", feature, reason, message, null::blob as hash
-        from read_parquet('{folder}/*-read.parquet') as bad
-        where feature = '' or exists (from fresh where {same})"""
-    ]
-    encoded = f"{folder}/{job.run_id}-*.parquet"
-    if any(folder.glob(f"{job.run_id}-*.parquet")):
-        for features in planner.by_spill().values():
-            names = ", ".join(f"'{feature.name}'" for feature in features)
-            parts += [
-                f"""select {row}, '{feature.column}', '{feature.name}', reason, message, hash
-                from fresh join (
-                    select hash, min(reason) as reason, min(message) as message
-                    from read_parquet('{encoded}') where feature in ({names}) group by hash
-                ) as bad on fresh."{feature.hash_column}" = bad.hash"""
-                for feature in features
-            ]
-    found = planner.con.sql(f"{' union all '.join(parts)} order by all").to_arrow_table()
-    place = found.schema.get_field_index(job.source.timestamp)
-    return found.set_column(place, job.source.timestamp, found.column(place).cast(EVENT_TIME))
+    parts = []
+    if unread is not None:
+        told = f'{columns.key}, "column", feature, reason, message, null::blob as hash'
+        same = " and ".join(f"bad.{quoted(name)} = fresh.{quoted(name)}" for name in columns.row)
+        parts.append(unread.filter("feature = ''").project(told))
+        known = unread.filter("feature <> ''").set_alias("bad")
+        parts.append(known.join(rows.set_alias("fresh"), same, how="semi").project(told))
+    for features in groups if unencoded is not None else []:
+        assert unencoded is not None
+        names = ", ".join(text(feature.name) for feature in features)
+        bad = unencoded.filter(f"feature in ({names})").aggregate(
+            f"hash as {BAD}, min(reason) as reason, min(message) as message", "hash"
+        )
+        for feature in features:
+            found = rows.join(bad, f"{quoted(feature.hash_column)} = {BAD}")
+            parts.append(
+                found.project(
+                    f'{columns.key}, {text(feature.column)} as "column", '
+                    f"{text(feature.name)} as feature, reason, message, {BAD} as hash"
+                )
+            )
+    every = functools.reduce(lambda one, other: one.union(other), parts)
+    return every.order(f'{columns.key}, "column", feature, reason, message, hash')
 
 
-def by_reason(rejects: pa.Table, keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Count rejects by reason, with three examples each."""
+def tell(rejects: pa.Table, keys: Sequence[str]) -> Found:
+    """Count rejects, and by reason, with three examples each."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for reject in rejects.to_pylist():
         groups.setdefault(reject["reason"], []).append(reject)
-    return {
+    reasons = {
         reason: {"count": len(rows), "examples": [_example(row, keys) for row in rows[:3]]}
         for reason, rows in sorted(groups.items())
     }
+    hashes = rejects["hash"]
+    contents = len(set(hashes.drop_null().to_pylist()))
+    return Found(len(rejects), contents, hashes.null_count, reasons)
 
 
-def _example(reject: dict[str, Any], keys: tuple[str, ...]) -> str:
+def _example(reject: dict[str, Any], keys: Sequence[str]) -> str:
     where = ", ".join(f"{key}={reject[key]}" for key in keys)
     return f"{where}, column {reject['column']!r}: {reject['message']}"
 
 
-def judge(
-    view: str, rejected: int, cells: int, reasons: dict[str, dict[str, Any]], allowed: float
-) -> None:
+def judge(view: str, found: Found, contents: int, allowed: float) -> None:
     """Stop a run that rejects too much.
+
+    Parameters
+    ----------
+    view : str
+    found : Found
+    contents : int
+        Contents of the new rows. Cells that could not be read, or had no key, are not among them.
+    allowed : float
+        The largest share that may be rejected.
 
     Raises
     ------
     TooManyRejects
         If more than the allowed share was rejected.
     """
-    share = rejected / max(1, cells)
+    cells = contents + found.unread
+    share = found.cells / max(1, cells)
     if share > allowed:
-        worst = max(reasons, key=lambda reason: reasons[reason]["count"])
+        worst = max(found.reasons, key=lambda reason: found.reasons[reason]["count"])
         raise TooManyRejects(
-            f"{rejected} of {cells} contents of view {view!r} were rejected "
+            f"{found.cells} of {cells} contents of view {view!r} were rejected "
             f"({share:.1%}, allowed {allowed:.1%}); most often {worst}: "
-            f"{reasons[worst]['examples'][0]}. Nothing was committed. Mend the source, or "
+            f"{found.reasons[worst]['examples'][0]}. Nothing was committed. Mend the source, or "
             f"allow more with --allowed-rejects."
         )
 

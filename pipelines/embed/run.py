@@ -2,50 +2,43 @@
 
 Hash every content, plan what is new, encode each new content once, write the rows, publish.
 The first four may be killed at any moment and repeated at no loss; the last is one transaction.
+This is the one place that opens the run's folder and its session, keeps the order, and closes.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import shutil
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from deepfeast.pipelines.embed import plan
 from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
+from deepfeast.pipelines.embed.folder import RunFolder, Spill, together
 from deepfeast.pipelines.embed.job import Job, Progress, Run
-from deepfeast.pipelines.embed.rejects import by_reason, gather_rejects, judge
-from deepfeast.transforms.arrow import VECTOR_TYPE
-from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table
+from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
+from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
+from deepfeast.pipelines.embed.reuse import reuse
+from deepfeast.pipelines.embed.session import opened, parquet, spilled
+from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table, table_schema
 from deepfeast.transforms.encoders.column import open_reader
-from deepfeast.transforms.errors import (
-    DeepfeastError,
-)
-from deepfeast.transforms.features import CREATED, DeepViewSpec
+from deepfeast.transforms.features import DeepViewSpec
 from deepfeast.transforms.files.schema import check_contents, check_keys
-from deepfeast.transforms.files.slices import (
-    EVENT_TIME,
-    open_source,
-)
+from deepfeast.transforms.files.slices import EVENT_TIME, open_source
 from deepfeast.transforms.views import find_deep_view
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from duckdb import DuckDBPyConnection as Session
+    from duckdb import DuckDBPyRelation as Relation
     from feast import FeatureStore, FeatureView
 
-    from deepfeast.pipelines.embed.plan import Planner
-
-LIBRARIES = ("apache-beam", "deltalake", "feast", "numpy", "pyarrow", "torch")
+PART_ROWS = 16_384
 Stage = Callable[..., None]
 
 
@@ -116,8 +109,8 @@ def embed(
                 since, until, fit_until, allowed_rejects, options, threads, progress or _silent
             )
     except BaseException as error:
-        if fresh and table.open() is None:
-            _forget(table)
+        if fresh:
+            table.forget_beginnings()
         told = original_error(error)
         if told is error:
             raise
@@ -128,13 +121,6 @@ def embed(
 
 def _silent(stage: str, done: int, total: int, note: str = "") -> None:
     pass
-
-
-def _forget(table: EmbeddingTable) -> None:
-    """Leave no trace of a run that never came to encode anything."""
-    spilled = any(table.scratch.glob("spill/*/*.parquet"))
-    if not spilled:
-        shutil.rmtree(table.path, ignore_errors=True)
 
 
 class EmbedRun:
@@ -152,11 +138,10 @@ class EmbedRun:
     ):
         self.store, self.view, self.spec, self.table = store, view, spec, table
         self.delta, self.run, self.rebuild = delta, run, rebuild
-        self.folder = table.scratch / "runs" / run.run_id
+        self.folder = RunFolder(table.work(run.run_id))
         self.commits = table.commits(delta) if delta else []
-        self.current = self.commits[0].meta if self.commits else None
-        self.held: dict[str, str] = (self.current or {}).get("fingerprints", {})
-        self.encoders = RunEncoders(spec.features, table, self.held, self.folder, rebuild)
+        held = self.commits[0].meta["fingerprints"] if self.commits else {}
+        self.encoders = RunEncoders(spec.features, table, held, self.folder.fitted, rebuild)
 
     def run_job(
         self,
@@ -170,67 +155,37 @@ class EmbedRun:
     ) -> None:
         """Hash, plan, encode, write, publish."""
         from deepfeast.pipelines.beam import local_threads, run_stage
-        from deepfeast.pipelines.embed.plan import Planner
 
         stage = functools.partial(run_stage, options=options, progress=progress)
+        run = self.run
         try:
             job = self._job(since, until, fit_until, threads or local_threads(options))
-            self.run.source_rows = job.source.rows
-            self._make_folders(job)
+            run.source_rows = job.source.rows
+            self.folder.make()
+            for spill, _ in job.groups():
+                spill.make()
             self._hash(stage, job)
-            planner = Planner(job, self.table.dataset(self.delta) if self.delta else None)
-            self.run.rows, values = planner.find_rows(self.rebuild)
-            if not self.run.rows:
-                return
-            self._encode(stage, job, planner, values)
-            rejects = gather_rejects(planner)
-            self._judge(job, rejects, values, allowed_rejects)
+            with opened(self.folder.overflow) as session:
+                rows, contents = self._new_rows(session, job)
+                if not run.rows:
+                    return
+                self._encode(stage, session, job, rows, contents)
+                rejects = self._rejects(session, job, rows)
+                found = tell(rejects, job.keys)
+                judge(run.view, found, contents, allowed_rejects)
+                parts = self._locate(session, job, rows)
+            run.rejected, run.reasons = found.cells, found.reasons
+            run.encoded -= found.contents
             created = time.time_ns() // 1000
-            self._write(stage, job, planner, created)
+            self._write(stage, job, parts, created)
             self._publish(job, rejects, created)
         except BaseException:
-            shutil.rmtree(self.table.path / self.run.run_id, ignore_errors=True)
+            self.table.discard(run.run_id)
             raise
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        for spill in set(job.spills.values()):
-            shutil.rmtree(spill, ignore_errors=True)
-
-    def _hash(self, stage: Stage, job: Job) -> None:
-        from deepfeast.pipelines.embed.stages import HashSlice
-
-        done = _counter(self.folder / "hashes", "*.parquet")
-        stage("Hash", job.source.slices, HashSlice(job), done=done, total=job.source.rows)
-
-    def _encode(self, stage: Stage, job: Job, planner: Planner, values: int) -> None:
-        """Encode what is nowhere yet; `values` counts the contents of the new rows."""
-        from deepfeast.pipelines.embed.stages import EncodeSlice
-
-        todo = planner.find_contents(self._known(job))
-        by_number = {part.number: part for part in job.source.slices}
-        elements = [
-            (by_number[number], name, path)
-            for name, (path, _) in todo.items()
-            for number in pq.read_table(path, columns=["slice"])["slice"].unique().to_pylist()
-        ]
-        self.run.encoded = sum(count for _, count in todo.values())
-        self.run.reused = values - self.run.encoded
-        done = _counter(self.table.scratch / "spill", f"*/{self.run.run_id}-*.parquet")
-        note = functools.partial(self._note, values)
-        encode = EncodeSlice(job)
-        stage("Encode", elements, encode, done=done, total=self.run.encoded, note=note)
-
-    def _write(self, stage: Stage, job: Job, planner: Planner, created: int) -> None:
-        from deepfeast.pipelines.embed.stages import WriteRows
-
-        parts = planner.locate()
-        planner.close()
-        target = self.table.path / self.run.run_id
-        target.mkdir()
-        dims = {name: encoder.dim for name, encoder in self.encoders.encoders.items()}
-        write = WriteRows(job, target, dims, created)
-        done = _counter(self.folder / "parts", "*.json")
-        stage("Write", parts, write, done=done, total=self.run.rows)
+            self.folder.remove()
+        for spill, _ in job.groups():
+            spill.remove()
 
     def _job(
         self,
@@ -241,9 +196,10 @@ class EmbedRun:
     ) -> Job:
         types = {key.name: _arrow_type(key) for key in self.view.entity_columns}
         types |= {feature.column: pa.string() for feature in self.spec.features}
-        source = open_source(self.store, self.spec.source, types, self.folder / "source")
+        source = open_source(self.store, self.spec.source, types, self.folder.source)
         check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
         self.encoders.settle(source, fit_until or until)
+        encoders = self.encoders.encoders
         job = Job(
             run_id=self.run.run_id,
             folder=self.folder,
@@ -251,13 +207,11 @@ class EmbedRun:
             keys=tuple(key.name for key in self.view.entity_columns),
             features=self.spec.features,
             readers={
-                feature.name: open_reader(
-                    feature, self.encoders.encoders[feature.name], source.root
-                )
+                feature.name: open_reader(feature, encoders[feature.name], source.root)
                 for feature in self.spec.features
             },
             spills={
-                name: str(self.table.scratch / "spill" / fingerprint[:16])
+                name: Spill(self.table.spill(fingerprint))
                 for name, fingerprint in self.encoders.fingerprints.items()
             },
             states=self.encoders.states,
@@ -270,105 +224,150 @@ class EmbedRun:
             check_keys(job.key_schema(), held, source.name, self.table.uri, self.run.view)
         return job
 
-    def _make_folders(self, job: Job) -> None:
-        for name in ("hashes", "notes", "rejects", "todo", "rows", "parts"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for spill in job.spills.values():
-            Path(spill).mkdir(parents=True, exist_ok=True)
+    def _hash(self, stage: Stage, job: Job) -> None:
+        from deepfeast.pipelines.embed.stages import HashSlice
 
-    def _known(self, job: Job) -> dict[str, str]:
-        """Return by feature of the table the spill folder of the fingerprint its vectors have."""
-        declared = self.encoders.fingerprints
-        folders = {declared[name]: folder for name, folder in job.spills.items()}
-        return {name: folders[one] for name, one in self.held.items() if one in folders}
+        done = self.folder.hashed()
+        stage("Hash", job.source.slices, HashSlice(job), done=done, total=job.source.rows)
 
-    def _note(self, values: int) -> str:
-        """Say how much is reused, and what was rejected so far."""
-        files = (self.folder / "rejects").glob(f"{self.run.run_id}-*.parquet")
-        rejected = sum(pq.read_metadata(path).num_rows for path in files)
-        reused = f"{self.run.reused / max(1, values):.0%} reused"
-        return f"{reused}, {rejected:,} rejected" if rejected else reused
+    def _new_rows(self, session: Session, job: Job) -> tuple[Relation, int]:
+        """Find the rows that are new; return them and the number of their contents."""
+        columns = job.columns()
+        hashes = parquet(session, self.folder.hashes())
+        assert hashes is not None
+        rows = plan.one_a_row(hashes, columns, job.source.name)
+        if self.delta and not self.rebuild:
+            table = session.from_arrow(self.table.dataset(self.delta))
+            rows = plan.new_rows(rows, table, columns)
+        # Kept, since every later step asks for them.
+        rows.create("rows")
+        rows = session.table("rows")
+        self.run.rows, contents = plan.count_contents(rows, columns)
+        return rows, contents
 
-    def _judge(self, job: Job, rejects: pa.Table, values: int, allowed: float) -> None:
-        """Count the rejects, and stop where there are too many."""
+    def _encode(
+        self, stage: Stage, session: Session, job: Job, rows: Relation, contents: int
+    ) -> None:
+        """Encode what is nowhere yet; `contents` counts those of the new rows."""
+        from deepfeast.pipelines.embed.stages import EncodeSlice
+
         run = self.run
-        run.rejected = len(rejects)
-        run.encoded -= len(set(rejects["hash"].drop_null().to_pylist()))
-        run.reasons = by_reason(rejects, job.keys)
-        # Cells that could not be read, or had no key, are not among the contents.
-        judge(run.view, run.rejected, values + rejects["hash"].null_count, run.reasons, allowed)
+        by_number = {part.number: part for part in job.source.slices}
+        elements: list[tuple[Any, str, str]] = []
+        for spill, features in job.groups():
+            for name, missing in self._missing(session, job, rows, spill, features):
+                path = self.folder.todo(name)
+                missing.order('slice, "row"').write_parquet(str(path), row_group_size=8192)
+                slices = missing.aggregate("slice, count(*)", "slice").order("slice").fetchall()
+                elements += [(by_number[number], name, str(path)) for number, _ in slices]
+                run.encoded += sum(count for _, count in slices)
+        run.reused = contents - run.encoded
+        done = [spill.encoded(run.run_id) for spill, _ in job.groups()]
+        rejected = self.folder.rejected()
+        reused = f"{run.reused / max(1, contents):.0%} reused"
+        stage(
+            "Encode",
+            elements,
+            EncodeSlice(job),
+            done=together([*done, rejected]),
+            total=run.encoded,
+            note=lambda: f"{reused}, {rejected():,} rejected" if rejected() else reused,
+        )
+
+    def _missing(
+        self, session: Session, job: Job, rows: Relation, spill: Spill, features: list[str]
+    ) -> Iterator[tuple[str, Relation]]:
+        """Yield by feature the contents whose vectors are neither spilled nor in the table."""
+        columns = job.columns(features)
+
+        def wanted() -> Relation:
+            known = parquet(session, spill.hashes())
+            return plan.contents_to_encode(rows, known, columns)
+
+        if self.delta:
+            held = self.encoders.held_by(self.encoders.fingerprints[features[0]])
+            hashes = wanted().project("hash").to_arrow_table()["hash"]
+            reuse(self.table.dataset(self.delta), held, hashes, spill, self.run.run_id)
+        wanted().create("wanted")
+        found = session.table("wanted")
+        for name in features:
+            mine = found.filter(f"feature = {plan.text(name)}").project("* exclude (feature)")
+            yield name, mine
+        session.execute("drop table wanted")
+
+    def _rejects(self, session: Session, job: Job, rows: Relation) -> pa.Table:
+        """Collect the rejects of the new rows, event times as in the source."""
+        by_name = {feature.name: feature for feature in job.features}
+        found = gather_rejects(
+            rows,
+            parquet(session, self.folder.unread()),
+            parquet(session, self.folder.unencoded()),
+            [[by_name[name] for name in names] for _, names in job.groups()],
+            job.columns(),
+        ).to_arrow_table()
+        place = found.schema.get_field_index(job.source.timestamp)
+        times = found.column(place).cast(EVENT_TIME)
+        return found.set_column(place, job.source.timestamp, times)
+
+    def _locate(self, session: Session, job: Job, rows: Relation) -> list[Path]:
+        """Write the new rows out in parts, each saying where its vectors lie; return the files."""
+        files: list[Path] = []
+        spills: dict[str, Relation] = {}
+        for number, (spill, features) in enumerate(job.groups()):
+            found = spill.hashes()
+            spilled(session, found, len(files)).create(f"spill_{number}")
+            spills |= dict.fromkeys(features, session.table(f"spill_{number}"))
+            files += found
+        self.folder.write_places(files)
+        batches = plan.places(rows, spills).to_arrow_reader(PART_ROWS)
+        parts = enumerate(_regroup(batches, PART_ROWS))
+        return [self.folder.write_rows(number, part) for number, part in parts]
+
+    def _write(self, stage: Stage, job: Job, parts: list[Path], created: int) -> None:
+        from deepfeast.pipelines.embed.stages import WriteRows
+
+        target = self.table.data(self.run.run_id)
+        target.mkdir()
+        dims = {name: encoder.dim for name, encoder in self.encoders.encoders.items()}
+        write = WriteRows(job, target, dims, created)
+        stage("Write", parts, write, done=self.folder.written(), total=self.run.rows)
 
     def _publish(self, job: Job, rejects: pa.Table, created: int) -> None:
         run = self.run
-        parts = [
-            json.loads(path.read_text()) for path in sorted((job.folder / "parts").glob("*.json"))
-        ]
-        written = sum(part["rows"] for part in parts)
-        if written != run.rows:
-            raise DeepfeastError(
-                f"the runner wrote {written} rows where {run.rows} were planned; nothing was "
-                f"committed. Some runners lose data: run again with --runner=FnApiRunner."
-            )
-        empty = sum(sum(part["missing"].values()) for part in parts)
-        # A row without its key was left out, so that it has no empty cell.
-        run.missing = empty - len(rejects.filter(pc.not_equal(rejects["feature"], "")))
-        for part in parts:
-            part["path"] = f"{run.run_id}/{part['path']}"
-        stamp = pa.array([created] * len(rejects), pa.int64()).cast(EVENT_TIME)
-        rejects = rejects.append_column(
-            "run_id", pa.array([run.run_id] * len(rejects), pa.string())
-        )
-        self.table.add_rejects(rejects.append_column(CREATED, stamp), run.run_id)
+        parts = self.folder.parts()
+        files = data_files(parts, run.run_id, run.rows)
+        run.missing = missing_cells(parts, rejects)
+        self.table.add_rejects(stamped(rejects, run.run_id, created), run.run_id)
         self.encoders.keep_fits()
         run.version = self.table.publish(
-            self._schema(job),
-            parts,
-            self._meta(created),
+            table_schema(job.key_schema(), [feature.name for feature in job.features]),
+            files,
+            metadata(
+                run,
+                created,
+                self.spec.to_tag(),
+                self.folder.notes(),
+                self.encoders.fingerprints,
+                self.encoders.fits,
+                self.commits,
+                self.rebuild,
+            ),
             self.delta.version() if self.delta else None,
             replace=self.rebuild,
         )
 
-    def _schema(self, job: Job) -> pa.Schema:
-        fields = [*job.key_schema(), pa.field(CREATED, EVENT_TIME)]
-        for feature in job.features:
-            fields += [
-                pa.field(feature.name, VECTOR_TYPE),
-                pa.field(feature.hash_column, pa.binary()),
-            ]
-        return pa.schema(fields)
 
-    def _read_notes(self) -> dict[str, dict[str, Any]]:
-        """Return by feature the engine that each worker used, and what the encoder counted."""
-        notes: dict[str, dict[str, Any]] = {}
-        for path in sorted((self.folder / "notes").glob("*.json")):
-            note = json.loads(path.read_text())
-            known = notes.setdefault(note["feature"], {"used": [], "counts": {}})
-            if note["used"] not in known["used"]:
-                known["used"].append(note["used"])
-            known["counts"] = dict(Counter(known["counts"]) + Counter(note["counts"]))
-        return notes
-
-    def _meta(self, created: int) -> dict[str, Any]:
-        run, generation = self.run, (self.current or {}).get("generation", 0)
-        newest = max((c.meta["generation"] for c in self.commits), default=0)
-        kept = (self.current or {}).get("fits", {})
-        counts = ("source_rows", "rows", "encoded", "reused", "missing", "rejected")
-        return {
-            "run_id": run.run_id,
-            "created": created,
-            "generation": newest + 1 if self.rebuild or not self.current else generation,
-            "fingerprints": self.encoders.fingerprints,
-            "fits": {**({} if self.rebuild else kept), **self.encoders.fits},
-            "spec": self.spec.to_tag(),
-            "counts": {name: getattr(run, name) for name in counts},
-            "encoders": self._read_notes(),
-            "versions": {name: version(name) for name in LIBRARIES},
-        }
-
-
-def _counter(folder: Path, pattern: str) -> Callable[[], int]:
-    """Count the units that workers finished: each file's name ends with its number of them."""
-    return lambda: sum(int(path.stem.rpartition("-")[2]) for path in folder.glob(pattern))
+def _regroup(batches: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
+    """Join batches of any size to tables of `rows` rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(len(part) for part in held) >= rows:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, rows)
+            held = table.slice(rows).to_batches()
+    if sum(len(part) for part in held):
+        yield pa.Table.from_batches(held)
 
 
 def _arrow_type(key: Any) -> pa.DataType:

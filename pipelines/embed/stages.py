@@ -1,18 +1,14 @@
 """The three stages of the embed job, as Beam sees them: hash, encode, write.
 
 Each takes small references, reads and writes its own files in one fused step, and says what
-it did in a file of its own. A file appears under its final name only when it is complete, so
-a job that is killed leaves finished files or none, and the next run can use them.
+it did in a file of its own; `RunFolder` knows where.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -20,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deepfeast.pipelines.embed.folder import Spill, window_name, write_table
 from deepfeast.pipelines.embed.job import Job
+from deepfeast.pipelines.embed.plan import place_column
 from deepfeast.transforms.arrow import matrix_to_vectors
 from deepfeast.transforms.cells.content import (
     HASH_TYPE,
@@ -36,22 +34,6 @@ from deepfeast.transforms.features import CREATED, DeepFeature
 from deepfeast.transforms.files.slices import EVENT_TIME, Slice, event_times, read_slice
 
 REJECT_FIELDS = ("column", "feature", "reason", "message")
-
-
-def write_whole(table: pa.Table, path: Path, **options: Any) -> None:
-    """Write Parquet so that a file of that name is always complete."""
-    part = path.with_suffix(".tmp")
-    pq.write_table(table, part, **options)
-    part.replace(path)
-
-
-def write_vectors(folder: Path, stem: str, hashes: pa.ChunkedArray, matrix: np.ndarray) -> None:
-    """Spill vectors by hash; the hashes come last and vouch for the vectors."""
-    with (folder / f"{stem}.tmp").open("wb") as file:
-        np.save(file, matrix)
-    (folder / f"{stem}.tmp").replace(folder / f"{stem}.npy")
-    position = pa.array(np.arange(len(matrix), dtype=np.int32))
-    write_whole(pa.table({"hash": hashes, "position": position}), folder / f"{stem}.parquet")
 
 
 class HashSlice(beam.DoFn):
@@ -70,13 +52,8 @@ class HashSlice(beam.DoFn):
             rows, bad = self._hash(part, offset, batch)
             batches.append(rows)
             rejects.append(bad)
-        write_whole(
-            pa.concat_tables(rejects), job.folder / REJECTS / f"{part.number:06d}-read.parquet"
-        )
-        write_whole(
-            pa.concat_tables(batches),
-            job.folder / "hashes" / f"{part.number:06d}-{part.rows}.parquet",
-        )
+        job.folder.write_unread(part.number, pa.concat_tables(rejects))
+        job.folder.write_hashes(part.number, pa.concat_tables(batches), part.rows)
         yield part.rows
 
     def _times(self) -> list[str]:
@@ -174,9 +151,7 @@ class EncodeSlice(beam.DoFn):
             yield len(contents.values)
         for what, number in noted.items():
             count(what, feature.name, number)
-        note = {"feature": name, "used": encoder.info, "counts": noted}
-        path = self.job.folder / "notes" / f"{name}-{part.number:06d}.json"
-        path.write_text(json.dumps(note))
+        self.job.folder.write_note(name, part.number, encoder.info, noted)
 
     def _windows(
         self, part: Slice, feature: DeepFeature, todo: pa.Table
@@ -208,9 +183,7 @@ class EncodeSlice(beam.DoFn):
         rejects: dict[int, Reject],
     ) -> None:
         """Write a window's vectors and rejects."""
-        # The process id keeps two attempts at one element apart.
-        where = f"{feature.name}-{part.number:06d}-{start:06d}"
-        stem = f"{self.job.run_id}-{where}-{os.getpid()}-{len(matrix)}"
+        name = window_name(feature.name, part.number, start)
         hashes = window["hash"]
         if rejects:
             keys = [*self.job.keys, self.job.source.timestamp]
@@ -218,11 +191,11 @@ class EncodeSlice(beam.DoFn):
             bad = reject_table(self.job, window.select(keys), named).append_column(
                 "hash", hashes.take(pa.array(list(rejects), pa.int64()))
             )
-            write_whole(bad, self.job.folder / REJECTS / f"{stem}.parquet")
+            self.job.folder.write_unencoded(name, bad)
             good = np.ones(len(matrix), dtype=bool)
             good[list(rejects)] = False
             matrix, hashes = matrix[good], hashes.filter(pa.array(good))
-        write_vectors(Path(self.job.spills[feature.name]), stem, hashes, matrix)
+        self.job.spills[feature.name].write_encoded(self.job.run_id, name, hashes, matrix)
 
 
 def _still_the_same(contents: Contents, expected: list[bytes]) -> Contents:
@@ -250,7 +223,10 @@ class WriteRows(beam.DoFn):
         self.dims = dims
         self.created = created
 
-    def process(self, planned: str) -> Iterator[int]:
+    def setup(self) -> None:
+        self.files = self.job.folder.places()
+
+    def process(self, planned: Path) -> Iterator[int]:
         rows = pq.read_table(planned)
         keys = rows.select([*self.job.keys, self.job.source.timestamp])
         created = pa.array(np.full(len(rows), self.created, np.int64)).cast(EVENT_TIME)
@@ -262,32 +238,23 @@ class WriteRows(beam.DoFn):
             table = table.append_column(feature.name, vectors)
             hashes = rows[feature.hash_column].cast(HASH_TYPE)
             table = table.append_column(feature.hash_column, hashes)
-        path = self.target / f"part-{Path(planned).stem}.parquet"
+        path = self.target / f"part-{planned.stem}.parquet"
         # Vectors and hashes do not compress, and a dictionary of them would be built to be dropped.
         zstd = dict.fromkeys(keys.column_names, "zstd")
-        write_whole(table, path, compression=zstd, use_dictionary=False)
-        done = {
-            "path": path.name,
-            "size": path.stat().st_size,
-            "rows": len(rows),
-            "missing": missing,
-        }
-        manifest = self.job.folder / "parts" / f"{Path(planned).stem}-{len(rows)}.json"
-        manifest.with_suffix(".tmp").write_text(json.dumps(done))
-        manifest.with_suffix(".tmp").replace(manifest)
+        write_table(table, path, compression=zstd, use_dictionary=False)
+        size = path.stat().st_size
+        part = {"path": path.name, "size": size, "rows": len(rows), "missing": missing}
+        self.job.folder.write_part(planned, part)
         yield len(rows)
 
     def _gather(self, rows: pa.Table, feature: DeepFeature) -> pa.ListArray:
         """Collect vectors from the spill, one file open at a time."""
-        file = rows[f"{feature.name}_file"].combine_chunks().dictionary_encode()
-        numbers = pc.fill_null(file.indices, -1).to_numpy()
-        position = pc.fill_null(rows[f"{feature.name}_position"], 0).to_numpy()
+        place = pc.fill_null(rows[place_column(feature.name)], -1).to_numpy()
+        numbers, position = place >> 32, place & 0xFFFFFFFF
         matrix = np.full((len(rows), self.dims[feature.name]), np.nan, dtype=np.float32)
-        for number, name in enumerate(file.dictionary.to_pylist()):
+        for number in np.unique(numbers[place >= 0]).tolist():
             here = np.flatnonzero(numbers == number)
-            if not len(here):
-                continue
-            vectors = np.load(Path(name).with_suffix(".npy"), mmap_mode="r")
+            vectors = Spill.vectors(self.files[number])
             matrix[here] = vectors[position[here]]
             del vectors
-        return matrix_to_vectors(matrix, numbers >= 0)
+        return matrix_to_vectors(matrix, place >= 0)

@@ -105,20 +105,20 @@ def test_a_time_in_the_future_is_a_time(shirts):
 def test_a_photo_that_vanishes_during_the_run_is_a_reject(Shirts, tmp_path, monkeypatch):
     from PIL import Image
 
-    from deepfeast.pipelines.embed.plan import Planner
+    from deepfeast.pipelines.embed import plan
 
     shirts = Shirts(tmp_path, {"vec": "photo"})
     shirts.declare(UNTRAINED)
     for name, colour in (("a", "red"), ("b", "blue")):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{name}.png")
     shirts.write([{"id": "a", "photo": "a.png"}, {"id": "b", "photo": "b.png"}])
-    find = Planner.find_contents
+    find = plan.contents_to_encode
 
-    def find_and_lose(self, known):
-        (tmp_path / "a.png").unlink()
-        return find(self, known)
+    def find_and_lose(*args):
+        (tmp_path / "a.png").unlink(missing_ok=True)
+        return find(*args)
 
-    monkeypatch.setattr(Planner, "find_contents", find_and_lose)
+    monkeypatch.setattr(plan, "contents_to_encode", find_and_lose)
     run = shirts.embed(allowed_rejects=0.5)
     assert (run.rows, run.encoded, run.rejected) == (2, 1, 1)
     assert [key for key, vector in shirts.vectors().items() if vector is None] == ["a"]

@@ -56,10 +56,10 @@ def fatal(owner, name, *, calls=1, after=False):
 
 
 def small_slices():
-    from deepfeast.pipelines.embed import job, plan
+    from deepfeast.pipelines.embed import job, run
     from deepfeast.transforms.files import slices as sources
 
-    sources.SLICE_ROWS, plan.PART_ROWS, job.WINDOW = 50, 80, 10
+    sources.SLICE_ROWS, run.PART_ROWS, job.WINDOW = 50, 80, 10
 
 
 def run_and_die(folder, stage):
@@ -76,7 +76,7 @@ def run_and_die(folder, stage):
     if stage == "writing":
         fatal(stages.WriteRows, "_gather", calls=2)
     if stage == "planning":
-        fatal(plan.Planner, "locate")
+        fatal(plan, "places")
     if stage == "before the commit":
         fatal(publish.EmbeddingTable, "publish")
     if stage == "during the commit":
@@ -125,20 +125,20 @@ def test_a_killed_run_is_made_up_for_by_the_next(closet, stage, monkeypatch):
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    from deepfeast.pipelines.embed import job, plan
+    from deepfeast.pipelines.embed import job, run
     from deepfeast.transforms.files import slices as sources
 
-    for module, name in ((sources, "SLICE_ROWS"), (plan, "PART_ROWS"), (job, "WINDOW")):
+    for module, name in ((sources, "SLICE_ROWS"), (run, "PART_ROWS"), (job, "WINDOW")):
         monkeypatch.setattr(module, name, getattr(module, name))
     small_slices()
-    run = closet.embed()
+    made_up = closet.embed()
     rows = closet.rows()
     assert len(rows) == ROWS
     assert {row["id"]: row["vec"] for row in rows} == EXPECTED
     if stage == "encoding":
-        assert 0 < run.encoded < len(set(TITLES.values()))
+        assert 0 < made_up.encoded < len(set(TITLES.values()))
     if stage == "after the commit":
-        assert run.version is None
+        assert made_up.version is None
     table = embedding_table(closet.store, find_deep_view(closet.store, "deep")[0])
     vacuum(table)
     left = {path.name for path in closet.table.iterdir()}

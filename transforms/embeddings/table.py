@@ -7,6 +7,7 @@ them all. The commit's metadata says which run it was, with which encoders, and 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.embeddings.state import SCRATCH
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
+from deepfeast.transforms.features import CREATED, hash_column
 from deepfeast.transforms.files.place import source_uri
 
 if TYPE_CHECKING:
@@ -79,6 +82,27 @@ class EmbeddingTable:
     def scratch(self) -> Path:
         """Where runs work and what was fitted is kept; Delta ignores names with an underscore."""
         return self.path / SCRATCH
+
+    def work(self, run_id: str) -> Path:
+        """Where a run works."""
+        return self.scratch / "runs" / run_id
+
+    def spill(self, fingerprint: str) -> Path:
+        """Where runs collect the vectors of an encoder until they are published."""
+        return self.scratch / "spill" / fingerprint[:16]
+
+    def data(self, run_id: str) -> Path:
+        """Where the data files of a run lie."""
+        return self.path / run_id
+
+    def discard(self, run_id: str) -> None:
+        """Remove the data files of a run that will not be published."""
+        shutil.rmtree(self.data(run_id), ignore_errors=True)
+
+    def forget_beginnings(self) -> None:
+        """Leave no trace of runs that never came to encode or publish anything."""
+        if self.open() is None and not any(self.scratch.glob("spill/*/*.parquet")):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def rejects(self) -> str:
@@ -265,6 +289,26 @@ class EmbeddingTable:
             lock.write(f"run {run_id}, process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
             yield
+
+
+def table_schema(row: Sequence[pa.Field], features: Sequence[str]) -> pa.Schema:
+    """Return the columns of an embedding table.
+
+    Parameters
+    ----------
+    row : sequence of Field
+        What names a row: the join keys and the event time.
+    features : sequence of str
+
+    Examples
+    --------
+    >>> table_schema([pa.field("id", pa.string())], ["vec"]).names
+    ['id', 'created_timestamp', 'vec', 'vec_hash']
+    """
+    fields = [*row, pa.field(CREATED, pa.timestamp("us", tz="UTC"))]
+    for name in features:
+        fields += [pa.field(name, VECTOR_TYPE), pa.field(hash_column(name), pa.binary())]
+    return pa.schema(fields)
 
 
 def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:

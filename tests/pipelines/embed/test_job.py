@@ -3,6 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfeast.pipelines.embed.folder import RunFolder
 from deepfeast.pipelines.embed.job import WINDOW, Job, Run
 from deepfeast.transforms.cells.content import TextReader
 from deepfeast.transforms.cells.reader import ImageReader
@@ -18,7 +19,7 @@ def job(folder=Path()):
     slices = (Slice(0, raw, 0, 0, 1, 0),)
     source = Source("raw", raw, "event_timestamp", "", slices, str(folder))
     readers = {"title_vec": TextReader(), "photo_vec": ImageReader()}
-    return Job("run", folder, source, ("id",), (TITLE, PHOTO), readers, {}, {})
+    return Job("run", RunFolder(folder), source, ("id",), (TITLE, PHOTO), readers, {}, {})
 
 
 def test_a_worker_holds_fewer_rows_where_photos_are_among_them():

@@ -148,11 +148,12 @@ def test_a_window_of_event_time_leaves_the_other_rows_out(shirts):
 
 
 def test_many_slices_and_parts_lose_nothing(shirts, monkeypatch):
-    from deepfeast.pipelines.embed import job, plan
+    from deepfeast.pipelines.embed import job
+    from deepfeast.pipelines.embed import run as steps
     from deepfeast.transforms.files import slices as sources
 
     monkeypatch.setattr(sources, "SLICE_ROWS", 30)
-    monkeypatch.setattr(plan, "PART_ROWS", 70)
+    monkeypatch.setattr(steps, "PART_ROWS", 70)
     monkeypatch.setattr(job, "WINDOW", 8)
     rows = [{"id": str(n), "title": f"{'x' * (n % 11 + 1)} shirt"} for n in range(500)]
     shirts.write(rows, row_group_size=130)

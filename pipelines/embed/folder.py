@@ -1,0 +1,246 @@
+"""The folder of a run: every name in it, and how what lies there is written and counted.
+
+Workers and driver meet in files alone. A file appears under its name only when it is complete,
+so a job that is killed leaves finished files or none, and the next run can use the vectors.
+
+=============  ===============================================================================
+``hashes/``    by slice: its rows and the hashes of what they contain
+``rejects/``   cells that could not be read, by slice; contents that could not be encoded
+``todo/``      by feature: the rows whose contents are to be encoded
+``notes/``     by feature and slice: the engine used, and what the encoder counted
+``rows/``      the new rows in parts, each with the place of its vectors; what places mean
+``parts/``     by part: the data file that was written of it
+=============  ===============================================================================
+
+Vectors are spilled outside of it, in a folder of their encoder that outlives the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deepfeast.transforms.files.write import whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOLDERS = ("hashes", "rejects", "todo", "notes", "rows", "parts")
+READ = b"rows read"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run works, seen by all of its workers.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    def make(self) -> None:
+        """Make the folders."""
+        for name in FOLDERS:
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Remove all that the run left here."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def source(self) -> Path:
+        """Where a source that cannot be entered in the middle is rewritten."""
+        return self.path / "source"
+
+    @property
+    def fitted(self) -> Path:
+        """Where the run keeps what it fitted, until it is published."""
+        return self.path / "fitted"
+
+    @property
+    def overflow(self) -> Path:
+        """Where the plan spills what memory does not hold."""
+        return self.path / "duckdb"
+
+    def write_hashes(self, number: int, rows: pa.Table, read: int) -> None:
+        """Write the rows of a slice that take part; `read` rows were read for them."""
+        rows = rows.replace_schema_metadata({READ: str(read)})
+        write_table(rows, self.path / "hashes" / f"{number:06d}.parquet")
+
+    def hashes(self) -> list[Path]:
+        """Return the files of hashes, in the order of the slices."""
+        return _files(self.path / "hashes", "*.parquet")
+
+    def write_unread(self, number: int, rejects: pa.Table) -> None:
+        """Write the rejects of reading a slice."""
+        write_table(rejects, self.path / "rejects" / f"read-{number:06d}.parquet")
+
+    def unread(self) -> list[Path]:
+        """Return the files of cells that could not be read."""
+        return _files(self.path / "rejects", "read-*.parquet")
+
+    def write_unencoded(self, window: str, rejects: pa.Table) -> None:
+        """Write the rejects of encoding a window."""
+        write_table(rejects, self.path / "rejects" / f"encoded-{window}.parquet")
+
+    def unencoded(self) -> list[Path]:
+        """Return the files of contents that could not be encoded."""
+        return _files(self.path / "rejects", "encoded-*.parquet")
+
+    def todo(self, feature: str) -> Path:
+        """Return the file that lists the rows whose content of a feature is to be encoded."""
+        return self.path / "todo" / f"{feature}.parquet"
+
+    def write_note(self, feature: str, number: int, used: Any, counts: Counter[str]) -> None:
+        """Note the engine that a worker used on a slice, and what its encoder counted."""
+        with whole(self.path / "notes" / f"{feature}-{number:06d}.json") as path:
+            path.write_text(json.dumps({"feature": feature, "used": used, "counts": counts}))
+
+    def notes(self) -> dict[str, dict[str, Any]]:
+        """Return by feature the engines that workers used, and what the encoder counted in all."""
+        notes: dict[str, dict[str, Any]] = {}
+        for path in _files(self.path / "notes", "*.json"):
+            note = json.loads(path.read_text())
+            known = notes.setdefault(note["feature"], {"used": [], "counts": {}})
+            if note["used"] not in known["used"]:
+                known["used"].append(note["used"])
+            known["counts"] = dict(Counter(known["counts"]) + Counter(note["counts"]))
+        return notes
+
+    def write_rows(self, number: int, rows: pa.Table) -> Path:
+        """Write a part of the planned rows; return its file."""
+        return write_table(rows, self.path / "rows" / f"{number:06d}.parquet")
+
+    def write_places(self, files: Sequence[Path]) -> None:
+        """Write which file each number in a place means."""
+        with whole(self.path / "rows" / "files.json") as path:
+            path.write_text(json.dumps([str(file) for file in files]))
+
+    def places(self) -> list[Path]:
+        """Return the file that each number in a place means."""
+        return [Path(file) for file in json.loads((self.path / "rows" / "files.json").read_text())]
+
+    def write_part(self, planned: Path, part: dict[str, Any]) -> None:
+        """Say which data file was written of a part of the planned rows."""
+        with whole(self.path / "parts" / f"{planned.stem}.json") as path:
+            path.write_text(json.dumps(part))
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Return what is said of each data file, in the order of the rows."""
+        return [json.loads(path.read_text()) for path in _files(self.path / "parts", "*.json")]
+
+    def hashed(self) -> Callable[[], int]:
+        """Return what counts the rows that were read so far."""
+        return tally(self.hashes, lambda path: int(pq.read_schema(path).metadata[READ]))
+
+    def rejected(self) -> Callable[[], int]:
+        """Return what counts the contents that could not be encoded so far."""
+        return tally(self.unencoded, _rows)
+
+    def written(self) -> Callable[[], int]:
+        """Return what counts the rows that stand in data files so far."""
+        return tally(
+            lambda: _files(self.path / "parts", "*.json"),
+            lambda path: json.loads(path.read_text())["rows"],
+        )
+
+
+@dataclass(frozen=True)
+class Spill:
+    """Vectors of one encoder by hash, in files that the next run can use.
+
+    Parameters
+    ----------
+    path : Path
+        ``spill/`` and the beginning of the encoder's fingerprint.
+    """
+
+    path: Path
+
+    def make(self) -> None:
+        """Make the folder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Remove all vectors."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def write(self, name: str, hashes: pa.ChunkedArray, vectors: NDArray[np.float32]) -> None:
+        """Spill vectors (n, dim) of n hashes; the hashes come last and vouch for the vectors."""
+        with whole(self.path / f"{name}.npy") as path, path.open("wb") as file:
+            np.save(file, vectors)
+        position = pa.array(np.arange(len(vectors), dtype=np.int32))
+        table = pa.table({"hash": hashes, "position": position})
+        write_table(table, self.path / f"{name}.parquet")
+
+    def hashes(self) -> list[Path]:
+        """Return the files that say which vectors there are, in a fixed order."""
+        return _files(self.path, "*.parquet")
+
+    def encoded(self, run: str) -> Callable[[], int]:
+        """Return what counts the vectors that a run encoded so far."""
+        return tally(lambda: _files(self.path, f"{run}-encoded-*.parquet"), _rows)
+
+    def write_encoded(
+        self, run: str, window: str, hashes: pa.ChunkedArray, vectors: NDArray[np.float32]
+    ) -> None:
+        """Spill what a run encoded of a window."""
+        self.write(f"{run}-encoded-{window}", hashes, vectors)
+
+    @staticmethod
+    def vectors(hashes: str | Path) -> NDArray[np.float32]:
+        """Open the vectors beside a file of hashes, read where they are asked for."""
+        return np.load(Path(hashes).with_suffix(".npy"), mmap_mode="r")
+
+
+def window_name(feature: str, number: int, start: int) -> str:
+    """Name what a worker made of a window of a slice.
+
+    The process keeps two attempts at one window apart.
+    """
+    return f"{feature}-{number:06d}-{start:06d}-{os.getpid()}"
+
+
+def write_table(table: pa.Table, path: Path, **options: Any) -> Path:
+    """Write Parquet so that a file of that name is always complete."""
+    with whole(path) as aside:
+        pq.write_table(table, aside, **options)
+    return path
+
+
+def tally(find: Callable[[], Iterable[Path]], units: Callable[[Path], int]) -> Callable[[], int]:
+    """Return what adds up the units in files as these appear, each opened once."""
+    known: dict[Path, int] = {}
+
+    def count() -> int:
+        for path in find():
+            if path not in known:
+                known[path] = units(path)
+        return sum(known.values())
+
+    return count
+
+
+def together(counts: Sequence[Callable[[], int]]) -> Callable[[], int]:
+    """Return what adds several counts up."""
+    return lambda: sum(count() for count in counts)
+
+
+def _rows(path: Path) -> int:
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))

@@ -1,0 +1,62 @@
+"""The DuckDB session of a run: opened with its limits, and files as relations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Session
+    from duckdb import DuckDBPyRelation as Relation
+
+# DuckDB spills what does not fit: a run of a million rows takes as little as one of ten thousand.
+MEMORY_LIMIT = "256MB"
+
+
+@contextmanager
+def opened(overflow: Path) -> Iterator[Session]:
+    """Open a session that spills to a folder, and close it."""
+    import duckdb
+
+    config: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(overflow)}
+    with duckdb.connect(config=config) as session:
+        yield session
+
+
+def parquet(session: Session, files: Sequence[Path]) -> Relation | None:
+    """Open Parquet files as one relation; None where there are none."""
+    return session.read_parquet([_plain(file) for file in files]) if files else None
+
+
+def spilled(session: Session, files: Sequence[Path], first: int) -> Relation:
+    """Tell where vectors lie: the number of a file and the position within, as one number.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        With columns ``hash`` and ``position``.
+    first : int
+        Number of the first file.
+
+    Returns
+    -------
+    Relation
+        ``hash``, each once, and ``place``: the file's number times 2**32, and the position.
+    """
+    found = parquet(session, files)
+    if found is None:
+        return session.sql("select null::blob as hash, 0::bigint as place where false")
+    # Numbers, since a path for each of millions of hashes would fill the memory.
+    place = f"((file_index + {first})::bigint << 32) + position"
+    return found.aggregate(f"hash, min({place}) as place", "hash")
+
+
+def _plain(path: Path) -> str:
+    """Write a path so that DuckDB takes no character of it for a pattern.
+
+    >>> _plain(Path("/data[1]/a.parquet"))
+    '/data[[]1]/a.parquet'
+    """
+    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in str(path))
