@@ -11,7 +11,7 @@ import platform
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -72,16 +72,16 @@ def main() -> None:
 @app.command()
 def embed(
     views: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads this at run time, on Python 3.10 too
+        list[str] | None,
         typer.Argument(help="Deep feature views; all of them by default. Beam options after --."),
     ] = None,
     repo: Repo = Path(),
     since: Annotated[
-        Optional[datetime],  # noqa: UP045
+        datetime | None,
         typer.Option(help="Only rows with an event time from here on (UTC)."),
     ] = None,
     until: Annotated[
-        Optional[datetime],  # noqa: UP045
+        datetime | None,
         typer.Option(help="Only rows with an event time before this (UTC)."),
     ] = None,
     rebuild: Annotated[
@@ -222,7 +222,7 @@ def vacuum(
     view: View,
     repo: Repo = Path(),
     drop: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Also delete this version, for good."),
     ] = None,
 ) -> None:
@@ -275,7 +275,7 @@ def _cell(value: Any) -> str:
 @app.command()
 def encoders(
     only: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(help="Encoders to look at; by default all that have a name."),
     ] = None,
     timed: Annotated[
@@ -325,13 +325,13 @@ def demo(
     listings: Annotated[int, typer.Option(min=200, help="How many listings to generate.")] = 2400,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 7,
     folder: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             "--folder", help="Real rows instead: a folder with listings.csv and its photos."
         ),
     ] = None,
     images: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Encoder of the photos, e.g. hf:/a/folder. With --folder only."),
     ] = None,
 ) -> None:

@@ -5,7 +5,6 @@ Each check is one function that yields findings; none of them changes anything.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -116,13 +115,13 @@ def check_stores(store: FeatureStore, views: list[FeatureView]) -> Iterator[Find
         )
     searched = getattr(config.online_store, "vector_enabled", False)
     sqlite = is_a(config.online_store, SQLITE_CONFIG)
-    if sqlite and searched and sys.version_info[:2] != (3, 10):
+    if sqlite and searched:
         yield Finding(
             "error",
             "online_store",
-            f"Feast's vector search on SQLite works on Python 3.10 alone; this is "
-            f"{sys.version_info[0]}.{sys.version_info[1]}.",
-            "Remove vector_enabled from online_store, or use Python 3.10 or another store.",
+            "Feast's vector search on SQLite works on Python 3.10 alone, which is too old for "
+            "deepfeast.",
+            "Remove vector_enabled from online_store, or use another store.",
         )
     yield from _check_engine(engine_type, engine, config.online_store, views)
 
