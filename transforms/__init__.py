@@ -25,6 +25,7 @@ _HOME = {
     "FeastFeatures": "estimators",
     "LinearProbe": "probe",
     "EmbeddingPCA": "probe",
+    "DeepColumns": "deep_columns",
 }
 
 __all__ = sorted(_HOME)

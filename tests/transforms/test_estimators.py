@@ -208,7 +208,7 @@ def test_components_of_the_rows_that_have_a_vector():
     frame = pd.DataFrame({"vec_000": [0.0, 2, np.nan, 4], "vec_001": [0.0, 2, np.nan, 4]})
     parts = EmbeddingPCA(5).set_output(transform="pandas").fit_transform(frame)
     assert list(parts.columns) == ["vec_pca_00", "vec_pca_01"]
-    assert parts["vec_pca_00"].round(3).tolist()[:2] == [-2.828, 0.0]
+    assert parts["vec_pca_00"].round(3).tolist()[:2] == [-1.732, 0.0]
     assert parts.iloc[2].isna().all()
 
 

@@ -16,6 +16,7 @@ HEAVY = ("torch", "apache_beam", "feast", "transformers", "sklearn", "xgboost", 
 
 def test_the_public_names_are_these():
     assert deepfeast.transforms.__all__ == [
+        "DeepColumns",
         "DeepFeature",
         "DeepViewSpec",
         "EmbedColumns",
