@@ -39,7 +39,7 @@ def training_frame(
         The store, or the folder of its repo.
     labels : DataFrame of shape (n_rows, n_columns)
         Entity keys and ``event_timestamp`` (times, or text that says times; UTC unless a time
-        zone is given).
+        zone is given). Without any column of times, now is meant.
     service : str or FeatureService
         A Feast feature service, e.g. ``"price_model"``.
     features : sequence of str, optional
@@ -63,7 +63,8 @@ def training_frame(
     Raises
     ------
     ColumnNotFound
-        If `labels` lacks an entity key or ``event_timestamp``; it names those present.
+        If `labels` lacks an entity key, or has times but no ``event_timestamp``; it names those
+        present.
     JoinError
         If times or keys cannot be used, or a feature is named like a label column.
     NeverEmbedded

@@ -27,6 +27,7 @@ from deepfeast.transforms.errors import (
     LiftError,
     SourceNotFound,
 )
+from deepfeast.transforms.history.retrieval import label_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,6 +158,11 @@ def run_lift(
         f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
     ]
     result.notes += fit_notes(store, known, frame[time or TIMESTAMP], forward=time is not None)
+    if rows.attrs.get("as of now"):
+        result.notes.append(
+            f"The labels have no {TIMESTAMP}: every feature is as of now. Could it all be known "
+            f"before the target was?"
+        )
     if len(rows) < total:
         result.notes.append(f"{len(rows):,} of {total:,} labels were drawn at random.")
     result.source, result.seconds = name, clock.perf_counter() - started
@@ -174,6 +180,9 @@ def _read_labels(labels: Path | pd.DataFrame, time: str | None) -> pd.DataFrame:
         labels = pd.read_csv(labels) if labels.suffix == ".csv" else pd.read_parquet(labels)
     if TIMESTAMP not in labels.columns and time in labels.columns:
         labels = labels.assign(**{TIMESTAMP: labels[time]})
+    if TIMESTAMP not in labels.columns:
+        labels = labels.assign(**{TIMESTAMP: label_times(labels)})
+        labels.attrs["as of now"] = True
     return labels.reset_index(drop=True)
 
 

@@ -203,13 +203,22 @@ def test_text_and_zoneless_times_mean_utc(market, labels):
         pd.testing.assert_frame_equal(frame.iloc[:, :4], same)
 
 
+def test_labels_without_times_are_seen_as_of_now(market, labels):
+    static = labels.drop(columns="event_timestamp")
+    now = labels.assign(event_timestamp=pd.Timestamp.now("UTC"))
+    frame = training_frame(market, static, service="model")
+    expected = training_frame(market, now, service="model").drop(columns="event_timestamp")
+    pd.testing.assert_frame_equal(frame, expected)
+
+
 def test_labels_that_cannot_be_joined_are_refused_with_the_reason(market, labels):
     def refused(error, match, frame, **options):
         with pytest.raises(error, match=match):
             training_frame(market, frame, **{"service": "model", **options})
 
     refused(ColumnNotFound, "join key of view 'sellers'", labels.drop(columns="seller_id"))
-    refused(ColumnNotFound, "time of each label", labels.drop(columns="event_timestamp"))
+    dated = labels.rename(columns={"event_timestamp": "sold_at"})
+    refused(ColumnNotFound, "but 'sold_at', which looks like times", dated)
     refused(
         JoinError, "1 label rows have no event_timestamp", labels.replace({NOON - 2 * DAY: pd.NaT})
     )

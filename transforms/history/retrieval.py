@@ -6,9 +6,11 @@ matrix. Any other store answers in its own way; what it drops or reorders is put
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 TIMESTAMP = "event_timestamp"
 _ROW = "deepfeast_row"
+_TIME_NAME = re.compile(r"(^|_)(date|time|datetime|timestamp|at)($|_)", re.I)
 _told: set[str] = set()
 
 
@@ -72,11 +75,11 @@ class Retrieval:
         columns = service_columns(store, features, full_feature_names=full_names)
         features = resolve_features(store, features)
         needed = label_columns(store, features)
-        for name, reason in {TIMESTAMP: "the time of each label", **needed}.items():
+        for name, reason in needed.items():
             if name not in labels.columns:
                 raise ColumnNotFound.of(name, f"the labels ({reason})", map(str, labels.columns))
         plain = {name: _plain(labels[name]) for name in needed}
-        keys = labels[[]].assign(**plain, **{TIMESTAMP: _times(labels)}).reset_index(drop=True)
+        keys = labels[[]].assign(**plain, **{TIMESTAMP: label_times(labels)}).reset_index(drop=True)
         return cls(store, keys, features, columns, as_known_at == "created", full_names)
 
     def gather(self, matrices: Mapping[str, NDArray[np.floating]]) -> pa.Table:
@@ -233,7 +236,32 @@ def _plain(key: pd.Series) -> pd.Series:
     return key if categories is None else key.astype(categories.dtype)
 
 
-def _times(labels: pd.DataFrame) -> pd.Series:
+def label_times(labels: pd.DataFrame) -> pd.Series:
+    """Return the moment as of which each label row is seen.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_rows, n_columns)
+        Without ``event_timestamp``, now is meant: a static table has no times.
+
+    Returns
+    -------
+    Series of shape (n_rows,)
+        Times in UTC, with the index of `labels`.
+
+    Raises
+    ------
+    ColumnNotFound
+        If there is no ``event_timestamp``, but a column that looks like times: features as of now
+        beside labels of the past would leak what came after them.
+    JoinError
+        If a time is missing or cannot be read.
+    """
+    import pandas as pd
+
+    if TIMESTAMP not in labels.columns:
+        _refuse_other_times(labels)
+        return pd.Series(pd.Timestamp.now("UTC"), labels.index, name=TIMESTAMP)
     times = utc_times(labels[TIMESTAMP], TIMESTAMP)
     if times.isna().any():
         raise JoinError(
@@ -241,6 +269,20 @@ def _times(labels: pd.DataFrame) -> pd.Series:
             f"time. Drop them: labels.dropna(subset=[{TIMESTAMP!r}])."
         )
     return times
+
+
+def _refuse_other_times(labels: pd.DataFrame) -> None:
+    import pandas as pd
+
+    for name in map(str, labels.columns):
+        of_times = pd.api.types.is_datetime64_any_dtype(labels.dtypes.get(name))
+        if of_times or _TIME_NAME.search(name) or get_close_matches(name, [TIMESTAMP]):
+            raise ColumnNotFound(
+                f"no column {TIMESTAMP!r} in the labels, but {name!r}, which looks like times. "
+                f"Rename the column that says as of when each row is seen to {TIMESTAMP!r}. "
+                f"Without any times, features are as of now; if that is meant: "
+                f"labels.assign({TIMESTAMP}=pandas.Timestamp.now('UTC'))."
+            )
 
 
 def _fill(matrix: NDArray[np.floating], column: pa.ChunkedArray, rows: Ints) -> None:

@@ -240,3 +240,9 @@ def test_its_help_teaches_by_example(run):
     assert "deepfeast lift labels.parquet --service price_model --target price" in text
     for option in ("--groups", "--time", "--model", "--allow-pickle", "--encoders", "--json"):
         assert option in text
+
+
+def test_a_static_table_is_measured_as_of_now(shop):
+    labels = pd.read_parquet(shop.folder / "labels.parquet").drop(columns="event_timestamp")
+    result = run_lift(shop.folder, labels, "price", service="wear", representations=("probe",))
+    assert any("every feature is as of now" in note for note in result.notes)
