@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders import get_encoder
-from deepfeast.transforms.encoders.machine import cores, smallest_cosine
+from deepfeast.transforms.encoders.machine import smallest_cosine
 
 ROOT = Path(__file__).resolve().parent.parent
 GOALS = {"pipeline": 4.0, "cosine": 0.9999}

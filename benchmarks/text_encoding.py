@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders import Encoder, get_encoder
-from deepfeast.transforms.encoders.machine import core_pool, cores, smallest_cosine
+from deepfeast.transforms.encoders.machine import core_pool, smallest_cosine
 
 ROOT = Path(__file__).resolve().parent.parent
 MIX = {"title": 300, "location": 200, "description": 250, "amenities": 250}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms import errors
+from deepfeast.transforms.cores import cores
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -51,7 +51,7 @@ def local_threads(options: Sequence[str]) -> int:
     from apache_beam.options.pipeline_options import DirectOptions
 
     workers = pipeline_options(options).view_as(DirectOptions).direct_num_workers or 1
-    return max(1, (os.cpu_count() or 1) // workers)
+    return max(1, cores() // workers)
 
 
 def run_stage(

@@ -22,8 +22,9 @@ from feast.infra.common.materialization_job import MaterializationJob, Materiali
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
-from deepfeast.pipelines.materialize.places import Columns, Reading, Span
+from deepfeast.pipelines.materialize.places import Reading, Span
 from deepfeast.transforms.features import deep_spec
+from deepfeast.transforms.files.columns import SourceColumns
 from deepfeast.transforms.files.place import open_source
 
 if TYPE_CHECKING:
@@ -180,10 +181,10 @@ class BeamEngine(ComputeEngine):
         import pyarrow.parquet as pq
 
         source: Any = view.batch_source
-        columns = Columns.of(view)
+        columns = SourceColumns.of(view)
         where = f"the source of view {view.name!r}"
         if lies_in_files(source):
-            files = open_source(self.repo_config, source, view)
+            files = open_source(self.repo_config, source, view, scratch=folder / "csv")
             return Reading.of_dataset(files.dataset, columns, where)
         table = self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,

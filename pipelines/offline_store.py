@@ -9,6 +9,7 @@ Feast finds ``DeepFeastOfflineStoreConfig`` by its name, beside the store.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -17,10 +18,9 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
-from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import (
     OfflineStore,
@@ -35,9 +35,12 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import compute_non_entity_date_range
 
 from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
-from deepfeast.transforms.errors import JoinError, SourceNotFound
+from deepfeast.transforms.errors import ColumnNotFound, JoinError, SourceNotFound, SpecError
 from deepfeast.transforms.feast_api import requested_features
+from deepfeast.transforms.files.columns import SourceColumns, in_source
+from deepfeast.transforms.files.csv import is_csv
 from deepfeast.transforms.files.place import (
+    column_names,
     file_source,
     locate,
     open_source,
@@ -184,21 +187,28 @@ class DeepFeastOfflineStore(OfflineStore):
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Check, on ``feast apply``, that a table has its time columns.
 
-        What is not there yet may still be embedded, and what is no Parquet (a raw CSV) is for
-        others to read: both pass.
+        What is not there yet may still be embedded, and passes.
         """
         source = file_source(data_source)
-        try:
-            table = open_source(config, source)
-        except (SourceNotFound, pa.ArrowInvalid):
-            return
-        table.require(_source_times(source))
+        times = (source.timestamp_field, source.created_timestamp_column)
+        with contextlib.suppress(SourceNotFound):
+            names = column_names(config, source)
+            for column in (in_source(source, name) for name in times if name):
+                if column not in names:
+                    raise ColumnNotFound.of(column, f"source {source.name!r}", names)
 
     def get_table_column_names_and_types_from_data_source(
         self, config: RepoConfig, data_source: DataSource
     ) -> Iterable[tuple[str, str]]:
         """Read the schema of a source; Feast looks for Delta from where the process stands."""
-        schema = open_source(config, file_source(data_source)).schema
+        source = file_source(data_source)
+        if is_csv(source.path):
+            raise SpecError(
+                f"the source {source.name!r} is a CSV, which says no types: give the views that "
+                f"read it a schema of their keys and features, such as "
+                f"FeatureView(..., schema=[Field(name='id', dtype=String), ...])."
+            )
+        schema = open_source(config, source).schema
         return [(column.name, str(column.type)) for column in schema]
 
     @staticmethod
@@ -277,31 +287,18 @@ def _history(
 ) -> ViewHistory:
     """Translate a Feast view, its mappings and its alias into columns of its table."""
     source = file_source(view.batch_source)
-    to_source = _to_source(source)
-    timestamp, *created = _source_times(source)
+    columns = SourceColumns.of(view, source, features)
     key_map = view.projection.join_key_map
-    keys = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
     prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
     return ViewHistory(
         view=view.name,
         table=open_source(config, source, view),
-        join_keys={key_map.get(key, key): to_source.get(key, key) for key in keys},
-        timestamp=timestamp,
-        created=created[0] if created else None,
-        features={f"{prefix}{name}": to_source.get(name, name) for name in features},
+        join_keys={key_map.get(key, key): column for key, column in columns.keys.items()},
+        timestamp=columns.time,
+        created=columns.created or None,
+        features={f"{prefix}{name}": column for name, column in columns.features.items()},
         ttl=view.ttl,
     )
-
-
-def _to_source(source: FileSource) -> dict[str, str]:
-    return {feature: column for column, feature in source.field_mapping.items()}
-
-
-def _source_times(source: FileSource) -> list[str]:
-    """Return the event time's column and, if there is one, the created time's."""
-    names = _to_source(source)
-    declared = (source.timestamp_field, source.created_timestamp_column)
-    return [names.get(column, column) for column in declared if column]
 
 
 def _open_columns(

@@ -246,13 +246,12 @@ class OnlineFeatures:
 
     def _root(self, view: OnlineView, deep: DeepFeature) -> str:
         """Return the folder that image paths are relative to: as in the embed job, the source's."""
-        from deepfeast.transforms.files.place import source_uri
+        from deepfeast.transforms.files.place import file_source, photo_folder
 
         if deep.root or view.spec is None:
             return deep.root or ""
-        source: Any = self.store.get_data_source(view.spec.source)
-        uri = source_uri(self.store.config, source)
-        return uri if Path(uri).is_dir() else str(Path(uri).parent)
+        source = file_source(self.store.get_data_source(view.spec.source))
+        return photo_folder(self.store.config, source)
 
     def _ask_feast(self, asked: dict[str, list[Any]]) -> dict[str, Found]:
         """Have Feast compute the features of on-demand views."""

@@ -1,21 +1,26 @@
-"""Times as one kind of number: nanoseconds since 1970, UTC."""
+"""One clock: whatever says a time, in UTC; and times as one kind of number, nanoseconds since 1970.
+
+A time without a zone is UTC, a date is its midnight, and a text is read as ISO 8601.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.errors import JoinError, SourceError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Ints = NDArray[np.int64]
+
+EVENT_TIME = pa.timestamp("us", tz="UTC")
 
 NEVER = np.iinfo(np.int64).min
 _PER_UNIT = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -26,9 +31,14 @@ def nanoseconds(column: pa.Array | pa.ChunkedArray) -> Ints:
 
     Parameters
     ----------
-    column : Array of timestamp or date
-        Without a time zone, UTC is meant. Times that nanoseconds cannot hold (before 1677,
-        after 2262) become the first or last that they can.
+    column : Array of timestamp, date or ISO 8601 text
+        Times that nanoseconds cannot hold (before 1677, after 2262) become the first or last
+        that they can.
+
+    Raises
+    ------
+    JoinError
+        If it holds no times.
 
     Examples
     --------
@@ -37,6 +47,11 @@ def nanoseconds(column: pa.Array | pa.ChunkedArray) -> Ints:
     """
     if pa.types.is_date(column.type):
         column = pc.cast(column, pa.timestamp("s"))
+    elif is_text(column.type):
+        try:
+            column = _parsed(column)
+        except ValueError as error:
+            raise JoinError(f"expected times, as ISO 8601 text: {_first_line(error)}.") from None
     if not pa.types.is_timestamp(column.type):
         raise JoinError(f"expected a column of timestamps, got {column.type}.")
     factor = _PER_UNIT[column.type.unit]
@@ -44,6 +59,76 @@ def nanoseconds(column: pa.Array | pa.ChunkedArray) -> Ints:
     limit = np.iinfo(np.int64).max // factor
     scaled = np.clip(ticks, -limit, limit) * factor
     return np.where(ticks == NEVER, NEVER, scaled)
+
+
+def utc(column: pa.Array | pa.ChunkedArray, name: str, where: str) -> Any:
+    """Bring times to UTC microseconds, null where null.
+
+    Parameters
+    ----------
+    column : Array of timestamp, date or ISO 8601 text
+    name : str
+        Name of the column, for the error.
+    where : str
+        Which rows these are, for the error.
+
+    Raises
+    ------
+    SourceError
+        If a value cannot be read as a time.
+
+    Examples
+    --------
+    >>> utc(pa.array(["2024-05-01", None]), "event_timestamp", "row 0").to_pylist()[0].isoformat()
+    '2024-05-01T00:00:00+00:00'
+    """
+    kind = column.type
+    try:
+        if is_text(kind):
+            return _parsed(column).cast(EVENT_TIME)
+        if pa.types.is_timestamp(kind) and kind.tz:
+            return column.cast(EVENT_TIME, safe=False)
+        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            return column.cast(pa.timestamp("us"), safe=False).cast(EVENT_TIME)
+        raise ValueError(f"its type is {kind}")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise SourceError(
+            f"the column {name!r} of {where} is not readable as time: {_first_line(error)}. "
+            f"Expected timestamps, dates, or ISO 8601 text such as 2024-05-01T12:00:00Z."
+        ) from error
+
+
+def event_times(column: pa.Array, name: str, where: str) -> pa.Array:
+    """Bring event times to UTC microseconds, as `utc` does; every row has one.
+
+    Raises
+    ------
+    SourceError
+        If a value is null or cannot be read as a time; it names the first such row.
+    """
+    if column.null_count:
+        row = pc.index(pc.is_null(column), True).as_py()
+        raise SourceError(
+            f"row {row} of {where} has no {name!r}. Every row needs an event time: fill it, "
+            f"or leave the row out of the source."
+        )
+    return utc(column, name, where)
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Tell whether a type is one of Arrow's kinds of text."""
+    return str(type_) in ("string", "large_string", "string_view")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition(". You might")[0]
+
+
+def _parsed(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    import pandas as pd
+
+    parsed = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
+    return pa.Array.from_pandas(parsed, type=EVENT_TIME)
 
 
 def instant(moment: datetime) -> int:

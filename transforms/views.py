@@ -80,8 +80,9 @@ def deep_feature_view(
     Raises
     ------
     SpecError
-        If the source has no timestamp field, two features share a name, or one gives an option
-        that its encoder has no use for (``fit_until``, ``root``, ``allow_hosts``, ``pool``).
+        If the source is not one of files or has no timestamp field, two features share a name,
+        or one gives an option that its encoder has no use for (``fit_until``, ``root``,
+        ``allow_hosts``, ``pool``).
     EncoderNotFound
         If no encoder answers to a feature's string.
     """
@@ -131,6 +132,14 @@ def _check(spec: DeepViewSpec, source: DataSource) -> None:
     if twice:
         raise SpecError(
             f"two features of view {spec.name!r} are called {', '.join(sorted(twice))}."
+        )
+    from feast import FileSource
+
+    if not isinstance(source, FileSource):
+        raise SpecError(
+            f"the source {source.name!r} of view {spec.name!r} is a {type(source).__name__}; the "
+            f"embed job reads files. Export its rows to Parquet or Delta, and declare that: "
+            f"FileSource(name={source.name!r}, path=..., timestamp_field=...)."
         )
     if not source.timestamp_field:
         raise SpecError(

@@ -18,10 +18,11 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from deepfeast.pipelines.beam import original_error, pipeline_options
-from deepfeast.pipelines.materialize.places import Reading, Span, find_latest, to_instants
+from deepfeast.pipelines.materialize.places import Reading, Span, find_latest
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_values
 from deepfeast.transforms.online.table import OnlineRows
+from deepfeast.transforms.times import utc
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
@@ -126,7 +127,7 @@ def to_online_rows(batch: pa.RecordBatch, reading: Reading, view: FeatureView) -
 
 def _moments(batch: pa.RecordBatch, name: str) -> list[datetime | None]:
     # Through numpy: Arrow makes a datetime with a zone at a fifth of the speed.
-    naive = to_instants(batch.column(name), name).cast(pa.timestamp("us"))
+    naive = utc(batch.column(name), name, "the source").cast(pa.timestamp("us"))
     made = naive.to_numpy(zero_copy_only=False).astype(object)
     return [moment and moment.replace(tzinfo=timezone.utc) for moment in made]
 

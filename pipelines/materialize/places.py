@@ -9,61 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from deepfeast.transforms.errors import ColumnNotFound, SourceError
+from deepfeast.transforms.files.columns import SourceColumns
+from deepfeast.transforms.times import instant, utc
 
 if TYPE_CHECKING:
-    from feast import FeatureView
     from numpy.typing import NDArray
 
-INSTANT = pa.timestamp("us", tz="UTC")
 KEY_BATCH = 65_536
 MEMORY_LIMIT = "1GB"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How a view's columns are called in its source.
-
-    Attributes
-    ----------
-    keys, features : dict of str to str
-        From the view's name of a column to the source's.
-    time, created : str
-        Columns of the source; `created` is empty where it has none.
-    """
-
-    keys: dict[str, str]
-    features: dict[str, str]
-    time: str
-    created: str
-
-    @classmethod
-    def of(cls, view: FeatureView) -> Columns:
-        """Undo the field mapping of a view's source."""
-        from feast.feature_view import DUMMY_ENTITY_ID
-
-        source: Any = view.batch_source
-        back = {mapped: raw for raw, mapped in (source.field_mapping or {}).items()}
-        keys = [c.name for c in view.entity_columns if c.name != DUMMY_ENTITY_ID]
-        return cls(
-            keys={name: back.get(name, name) for name in keys},
-            features={f.name: back.get(f.name, f.name) for f in view.features},
-            time=source.timestamp_field,
-            created=source.created_timestamp_column or "",
-        )
-
-    @property
-    def all(self) -> list[str]:
-        """Every column that is read, once."""
-        named = [*self.keys.values(), *self.features.values(), self.time, self.created]
-        return list(dict.fromkeys(name for name in named if name))
 
 
 @dataclass(frozen=True)
@@ -94,15 +55,15 @@ class Reading:
         One row group each.
     schema : Schema
         Of the source, partition columns included.
-    columns : Columns
+    columns : SourceColumns
     """
 
     groups: tuple[ds.Fragment, ...]
     schema: pa.Schema
-    columns: Columns
+    columns: SourceColumns
 
     @classmethod
-    def of_dataset(cls, dataset: ds.Dataset, columns: Columns, where: str) -> Reading:
+    def of_dataset(cls, dataset: ds.Dataset, columns: SourceColumns, where: str) -> Reading:
         """Cut a dataset into row groups.
 
         Raises
@@ -116,7 +77,7 @@ class Reading:
             if name not in dataset.schema.names:
                 raise ColumnNotFound.of(name, where, dataset.schema.names)
         for name in filter(None, (columns.time, columns.created)):
-            to_instants(pa.array([], dataset.schema.field(name).type), name)
+            utc(pa.array([], dataset.schema.field(name).type), name, where)
         groups = [g for file in dataset.get_fragments() for g in file.split_by_row_group()]
         return cls(tuple(groups), dataset.schema, columns)
 
@@ -131,22 +92,6 @@ class Reading:
             fragment_readahead=0,
             use_threads=False,
         )
-
-
-def to_instants(column: pa.Array, name: str) -> pa.Array:
-    """Bring times to UTC microseconds; a time without a zone is UTC.
-
-    Raises
-    ------
-    SourceError
-        If the column holds no times.
-    """
-    kind = column.type
-    if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None):
-        return column.cast(pa.timestamp("us"), safe=False).cast(INSTANT)
-    if pa.types.is_timestamp(kind):
-        return column.cast(INSTANT, safe=False)
-    raise SourceError(f"the column {name!r} holds {kind}; expected timestamps or dates.")
 
 
 def find_latest(
@@ -176,16 +121,22 @@ def find_latest(
     when = "time BETWEEN $start AND $end"
     if span.news:
         when = "time <= $end AND (time >= $start OR created >= $start)"
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
-        connection.register("rows", _places(reading))
-        found = connection.sql(
-            f"""SELECT place, list(row ORDER BY row) FROM (
-                    SELECT place, row FROM rows WHERE {when}{known}{mine}
-                    QUALIFY row_number() OVER (
-                        {partition} ORDER BY time DESC, created DESC, place DESC, row DESC) = 1)
-                GROUP BY place ORDER BY place""",
-            params={"start": _micros(span.start), "end": _micros(span.end)},
-        ).to_arrow_table()
+    failed: list[SourceError] = []
+    try:
+        with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
+            connection.register("rows", _places(reading, failed))
+            found = connection.sql(
+                f"""SELECT place, list(row ORDER BY row) FROM (
+                        SELECT place, row FROM rows WHERE {when}{known}{mine}
+                        QUALIFY row_number() OVER (
+                            {partition} ORDER BY time DESC, created DESC, place DESC, row DESC) = 1)
+                    GROUP BY place ORDER BY place""",
+                params={"start": instant(span.start) // 1000, "end": instant(span.end) // 1000},
+            ).to_arrow_table()
+    except duckdb.Error:
+        if failed:  # DuckDB would tell it as a traceback in a text
+            raise failed[0] from None
+        raise
     rows = found.column(1).combine_chunks()
     return {
         place: rows[number].values.to_numpy()
@@ -193,7 +144,7 @@ def find_latest(
     }
 
 
-def _places(reading: Reading) -> pa.RecordBatchReader:
+def _places(reading: Reading, failed: list[SourceError]) -> pa.RecordBatchReader:
     """Stream keys and times, and where each row lies."""
     columns = reading.columns
     names = [*columns.keys.values(), columns.time, *([columns.created] if columns.created else [])]
@@ -209,10 +160,10 @@ def _places(reading: Reading) -> pa.RecordBatchReader:
             first = 0
             for batch in reading.scan(place, list(dict.fromkeys(names)), KEY_BATCH):
                 count = len(batch)
-                time = to_instants(batch.column(columns.time), columns.time).cast(pa.int64())
+                time = utc(batch.column(columns.time), columns.time, "the source").cast(pa.int64())
                 created = pa.array(np.zeros(count, np.int64))
                 if columns.created:
-                    made = to_instants(batch.column(columns.created), columns.created)
+                    made = utc(batch.column(columns.created), columns.created, "the source")
                     created = made.cast(pa.int64()).fill_null(0)
                 keys = [batch.column(name) for name in columns.keys.values()]
                 where = [
@@ -222,9 +173,11 @@ def _places(reading: Reading) -> pa.RecordBatchReader:
                 yield pa.RecordBatch.from_arrays([*keys, time, created, *where], schema=schema)
                 first += count
 
-    return pa.RecordBatchReader.from_batches(schema, batches())
+    def told() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches()
+        except SourceError as error:
+            failed.append(error)
+            raise
 
-
-def _micros(time: datetime) -> int:
-    aware = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    return pa.scalar(aware, INSTANT).cast(pa.int64()).as_py()
+    return pa.RecordBatchReader.from_batches(schema, told())

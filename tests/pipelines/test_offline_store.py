@@ -367,7 +367,8 @@ def test_apply_checks_the_times_of_what_is_there(make_store, write, tmp_path):
     store = make_store()
     validate = store.provider.validate_data_source
     validate(store.config, FileSource(path="data/later", file_format=DeltaFormat()))
-    validate(store.config, FileSource(path="data/raw.csv", timestamp_field="at"))
+    with pytest.raises(ColumnNotFound, match="no column 'at'"):
+        validate(store.config, FileSource(path="data/raw.csv", timestamp_field="at"))
     with pytest.raises(ColumnNotFound, match="no column 'entered_at' in source 'stock_source'"):
         validate(store.config, stock_view(str(path)).batch_source)
 

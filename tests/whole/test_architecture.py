@@ -14,7 +14,7 @@ NOT_YET = {"transforms.deep_columns"}
 # From the ground up: a room imports only from those on lines above its own, and inside itself.
 TRANSFORMS = """
 errors
-times arrow ridge
+times arrow cores ridge
 features feast_api
 files
 images

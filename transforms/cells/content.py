@@ -96,7 +96,15 @@ class TextReader(Reader):
     """Reads texts; what is blank is missing."""
 
     def read(self, cell: Any) -> str | None:
-        """Return the text of a cell; ``not_text`` where it is none."""
+        """Return the text of a cell; ``not_text`` where it is none.
+
+        Bytes are a text if they are UTF-8: some that write Parquet do not mark texts as such.
+        """
+        if isinstance(cell, bytes | bytearray | memoryview):
+            try:
+                cell = bytes(cell).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise Reject("not_text", f"its bytes are no UTF-8: {error}") from None
         if not isinstance(cell, str):
             what = f"expected a text, got {type(cell).__name__}: {str(cell)[:40]!r}"
             raise Reject("not_text", what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 AGREEMENT = {"fast": 0.999, "exact": 0.99999}
 """Smallest cosine to torch in float32 at which another form may be used."""
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def find_device(asked: str | None) -> str:

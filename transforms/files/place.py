@@ -6,23 +6,46 @@ Relative paths mean the repo, as Feast documents, wherever the process was start
 from __future__ import annotations
 
 import itertools
+import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from deepfeast.transforms.errors import NeverEmbedded, SourceNotFound, SpecError
+from deepfeast.transforms.errors import NeverEmbedded, SourceError, SourceNotFound, SpecError
 from deepfeast.transforms.features import deep_spec
+from deepfeast.transforms.files.columns import in_source
+from deepfeast.transforms.files.csv import declared_types, header, is_csv, to_parquet
 from deepfeast.transforms.files.table import FeatureTable, open_table
 
 if TYPE_CHECKING:
     from feast import FileSource, RepoConfig
 
 
-def open_source(config: RepoConfig, source: FileSource, view: Any = None) -> FeatureTable:
+def open_source(
+    config: RepoConfig,
+    source: FileSource,
+    view: Any = None,
+    *,
+    types: Mapping[str, pa.DataType] | None = None,
+    scratch: Path | None = None,
+) -> FeatureTable:
     """Open a source for reading.
+
+    Parameters
+    ----------
+    config : RepoConfig
+    source : FileSource
+        Delta, Parquet (a file, a folder, a glob) or CSV.
+    view : FeatureView, optional
+        The view that reads it: its declarations say how the cells of a CSV are read.
+    types : mapping of str to DataType, optional
+        The columns of a CSV, by their names in the source, where no view declares them.
+    scratch : Path, optional
+        Where a CSV is rewritten as Parquet; by default in a folder that goes with the table.
 
     Raises
     ------
@@ -30,13 +53,25 @@ def open_source(config: RepoConfig, source: FileSource, view: Any = None) -> Fea
         If `view` is a deep feature view without an embedding table.
     SourceNotFound
         If there is nothing at the path.
+    SourceError, ColumnNotFound
+        If it is a CSV that cannot be read as declared.
     """
-    filesystem, path = locate(config, source)
-    delta = is_delta(source)
+    filesystem, _ = locate(config, source)
     where = source_uri(config, source)
+    delta = is_delta(source)
+    kept = None
     try:
+        paths: str | list[str] = where if delta else list_files(config, source)
+        if not delta and is_csv(where):
+            if types is None:
+                types = _declared(source, view)
+            if scratch is None:
+                kept = tempfile.TemporaryDirectory(prefix="deepfeast-csv-")
+                scratch = Path(kept.name)
+            paths = _rewrite_csv(filesystem, paths, source, types, scratch)
+            filesystem = None
         table = open_table(
-            where if delta else path,
+            paths,
             delta=delta,
             name=f"source {source.name!r}",
             filesystem=filesystem,
@@ -44,8 +79,135 @@ def open_source(config: RepoConfig, source: FileSource, view: Any = None) -> Fea
         )
     except FileNotFoundError:
         raise _missing(source, view, where) from None
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"the source {source.name!r} at {where} is not readable as Parquet ({error}). "
+            f"Replace it, or mend its path."
+        ) from error
+    table.kept = kept
     table.threads = getattr(config.offline_store, "threads", None) or table.threads
     return table
+
+
+def _declared(source: FileSource, view: Any) -> dict[str, pa.DataType]:
+    if view is not None:
+        return declared_types(view, source)
+    raise SourceError(
+        f"the source {source.name!r} is a CSV, whose types only a view can say, and none is asked "
+        f"for. Write it as Parquet: DataFrame.to_parquet(...) in pandas."
+    )
+
+
+def _rewrite_csv(
+    filesystem: Any,
+    paths: str | list[str],
+    source: FileSource,
+    types: Mapping[str, pa.DataType],
+    scratch: Path,
+) -> list[str]:
+    import pyarrow.fs as fs
+
+    system = filesystem or fs.LocalFileSystem()
+    declared = (source.timestamp_field, source.created_timestamp_column)
+    times = [in_source(source, name) for name in declared if name]
+    return [
+        str(
+            to_parquet(
+                system, path, source.name, types, times, scratch / f"{Path(path).stem}-{at}.parquet"
+            )
+        )
+        for at, path in enumerate([paths] if isinstance(paths, str) else paths)
+    ]
+
+
+def column_names(config: RepoConfig, source: FileSource) -> list[str]:
+    """Return what the columns of a source are called there; a CSV's without its types.
+
+    Raises
+    ------
+    SourceNotFound
+        If there is nothing at the path.
+    """
+    where = source_uri(config, source)
+    if is_delta(source) or not is_csv(where):
+        return open_source(config, source).schema.names
+    import pyarrow.fs as fs
+
+    try:
+        files = list_files(config, source)
+        system = locate(config, source)[0] or fs.LocalFileSystem()
+        return header(system, files if isinstance(files, str) else files[0])
+    except FileNotFoundError:
+        raise _missing(source, None, where) from None
+
+
+def list_files(config: RepoConfig, source: FileSource) -> str | list[str]:
+    """Return the path of a source that is a file or a folder, or the files that a glob names.
+
+    A path that is there is taken as it is written. Else its marks ``*?[`` make it a glob; those
+    of the repo's own folder never do.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    """
+    import pyarrow.fs as fs
+
+    filesystem, path = locate(config, source)
+    system = filesystem or fs.LocalFileSystem()
+    if system.get_file_info(path).type != fs.FileType.NotFound:
+        return path
+    base, pattern = _glob_parts(source.path)
+    if not pattern:
+        raise FileNotFoundError(path)
+    _, folder = _located(config, source, base or ".")
+    found = system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+    depth = len(PurePosixPath(folder).parts)
+    files = sorted(
+        info.path
+        for info in found
+        if info.type == fs.FileType.File
+        and _matches(PurePosixPath(info.path).parts[depth:], pattern)
+    )
+    if not files:
+        raise FileNotFoundError(path)
+    return files
+
+
+def _glob_parts(path: str) -> tuple[str, list[str]]:
+    """Split a path before its first part that has a mark.
+
+    >>> _glob_parts("raw/2024-*/x.parquet")
+    ('raw', ['2024-*', 'x.parquet'])
+    """
+    parts = path.split("/")
+    at = next((i for i, part in enumerate(parts) if any(m in part for m in "*?[")), len(parts))
+    return "/".join(parts[:at]), parts[at:]
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Match the parts of a path; ``**`` stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[at:], pattern[1:]) for at in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def photo_folder(config: RepoConfig, source: FileSource) -> str:
+    """Return the folder that paths of photos in a raw source are relative to: its own.
+
+    That is the source itself where it is a folder, and else the folder it lies in; of a glob the
+    folder before its first mark.
+    """
+    uri = source_uri(config, source)
+    if Path(uri).is_dir():
+        return uri
+    base, pattern = _glob_parts(source.path)
+    if pattern and not Path(uri).exists():
+        return str(Path(config.repo_path or ".") / base) if "://" not in uri else base
+    return uri.rpartition("/")[0] or "."
 
 
 def write_source(
@@ -105,10 +267,17 @@ def file_source(source: Any) -> FileSource:
 
 
 def locate(config: RepoConfig, source: FileSource) -> tuple[Any, str]:
-    """Return the Arrow filesystem of a source, None for the local one, and its path there."""
+    """Return the Arrow filesystem of a source, None for the local one, and its path there.
+
+    With the endpoint, the region and the credentials that Feast has for it.
+    """
+    return _located(config, source, source.path)
+
+
+def _located(config: RepoConfig, source: FileSource, path: str) -> tuple[Any, str]:
     from feast import FileSource
 
-    uri = source_uri(config, source)
+    uri = FileSource.get_uri_for_file_path(config.repo_path, path)
     if uri.startswith("s3://"):
         return FileSource.create_filesystem_and_path(
             uri, source.s3_endpoint_override or "", source.resolve_credentials()
@@ -161,6 +330,8 @@ def storage_options(source: FileSource) -> dict[str, str] | None:
     }
     if source.s3_endpoint_override:
         options["AWS_ENDPOINT_URL"] = source.s3_endpoint_override
+        if source.s3_endpoint_override.startswith("http://"):
+            options["AWS_ALLOW_HTTP"] = "true"
     return options or None
 
 

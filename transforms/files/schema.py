@@ -88,6 +88,18 @@ def alike(one: pa.DataType, other: pa.DataType) -> bool:
     return _plain(one) == _plain(other)
 
 
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Read views of text and bytes, which polars writes, as texts and bytes: all of Arrow can.
+
+    >>> plain_schema(pa.schema([("title", pa.string_view())])).field("title").type
+    DataType(string)
+    """
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return pa.schema(
+        [field.with_type(plain.get(field.type, field.type)) for field in schema], schema.metadata
+    )
+
+
 def _plain(type_: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type

@@ -1,38 +1,56 @@
 """Raw tables as slices: small references that cross a Beam shuffle, and how to read one.
 
 A slice names a file, a row group and a range of its rows. Workers read the rows themselves, so
-that neither the driver nor the shuffle ever holds them.
+that neither the driver nor the shuffle ever holds them. Columns carry the names that the views
+have for them, whatever the source calls them.
 """
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from csv import reader
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from deepfeast.transforms.errors import (
-    ColumnNotFound,
-    SourceEmpty,
-    SourceError,
-    SourceNotFound,
-)
-from deepfeast.transforms.files.place import source_uri
-from deepfeast.transforms.files.schema import check_file
+from deepfeast.transforms.errors import ColumnNotFound, SourceEmpty, SourceError, SourceNotFound
+from deepfeast.transforms.files import place
+from deepfeast.transforms.files.columns import in_source
+from deepfeast.transforms.files.row_groups import RowGroup
+from deepfeast.transforms.files.schema import check_file, plain_schema
+from deepfeast.transforms.times import EVENT_TIME, event_times
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-EVENT_TIME = pa.timestamp("us", tz="UTC")
+__all__ = ["EVENT_TIME", "Origin", "Slice", "Source", "event_times", "open_source", "read_slice"]
+
 SLICE_ROWS = 8192
 BATCH_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a worker needs beside the path to read a file of a source.
+
+    Attributes
+    ----------
+    filesystem : pyarrow.fs.FileSystem, optional
+        With the endpoint and credentials of the source; the local one by default.
+    partition : pyarrow.dataset.Expression, optional
+        What is true of all rows of the file, where the source is partitioned.
+    schema : Schema, optional
+        The columns of the source; by default those of the file.
+    names : dict of str to str
+        From the views' name of a column to the source's, where they differ.
+    """
+
+    filesystem: Any = None
+    partition: Any = None
+    schema: pa.Schema | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,11 +62,12 @@ class Slice:
     number : int
         Position among the slices of the source; with the row's offset it orders all rows.
     path : str
-        As the filesystem of `Source` understands it.
+        On the filesystem of `origin`.
     row_group, start, stop : int
         Rows ``start`` to ``stop`` (excluded) of that row group.
     size : int
         Bytes of the file when the run was planned: a file that changes during a run is noticed.
+    origin : Origin
     """
 
     number: int
@@ -57,6 +76,7 @@ class Slice:
     start: int
     stop: int
     size: int
+    origin: Origin = Origin()
 
     @property
     def rows(self) -> int:
@@ -94,9 +114,11 @@ class Source:
         return sum(part.rows for part in self.slices)
 
     def schema(self) -> pa.Schema:
-        """Return the columns of its first file, which are those of all."""
-        with open_parquet(self.slices[0].path) as file:
-            return file.schema_arrow
+        """Return its columns, under the names that views have for them."""
+        first = self.slices[0]
+        schema = first.origin.schema or plain_schema(_fragment(first).physical_schema)
+        called = {column: name for name, column in first.origin.names.items()}
+        return pa.schema([one.with_name(called.get(one.name, one.name)) for one in schema])
 
 
 def open_source(
@@ -119,108 +141,62 @@ def open_source(
     SourceNotFound, SourceEmpty, ColumnNotFound, SourceError
         If there is nothing, or no rows, a column is missing, or a file is damaged.
     """
-    raw: Any = store.get_data_source(name)
-    uri = source_uri(store.config, raw)
+    raw = place.file_source(store.get_data_source(name))
+    uri = place.source_uri(store.config, raw)
     created = raw.created_timestamp_column or ""
     times = [raw.timestamp_field, created] if created else [raw.timestamp_field]
-    types = {**{column: pa.string() for column in times}, **types}
-    files = _files(raw, name, uri)
-    if uri.endswith(".csv"):
-        files = [_csv_to_parquet(path, name, types, scratch) for path in files]
-    slices = _cut(files, name, list(types))
+    names = {column: in_source(raw, column) for column in [*types, *times]}
+    declared = {names[column]: type_ for column, type_ in types.items()}
+    try:
+        table = place.open_source(store.config, raw, types=declared, scratch=scratch)
+    except SourceNotFound as error:
+        kind = "Delta table" if place.is_delta(raw) else "Parquet or CSV file"
+        raise SourceNotFound(
+            f"the source {name!r} points to {uri}, where there is no {kind}. "
+            f"Mend its path in the feature repo, or put the file there."
+        ) from error
+    for column in names.values():
+        if column not in table.schema.names:
+            raise ColumnNotFound.of(column, f"source {name!r} ({uri})", table.schema.names)
+    renamed = {known: column for known, column in names.items() if known != column}
+    slices = _cut(table.row_groups, table.schema, name, list(names.values()), renamed)
     if not slices:
         raise SourceEmpty(f"the source {name!r} at {uri} has no rows; nothing to embed.")
-    root = uri if Path(uri).is_dir() else str(PurePosixPath(uri).parent)
+    root = place.photo_folder(store.config, raw)
     return Source(name, uri, raw.timestamp_field, created, tuple(slices), root)
 
 
-def _files(raw: Any, name: str, uri: str) -> list[str]:
-    """List the Parquet or CSV files of a source, in a fixed order."""
-    from feast.data_format import DeltaFormat
-
-    if isinstance(raw.file_format, DeltaFormat):
-        return _delta_files(name, uri)
-    fs, path = filesystem(uri)
-    if any(mark in path for mark in "*?["):
-        files = [found for found in fs.glob(path) if not fs.isdir(found)]
-    elif fs.isdir(path):
-        files = [found for found in fs.find(path) if found.endswith((".parquet", ".pq"))]
-    elif fs.exists(path):
-        files = [path]
-    else:
-        files = []
-    if not files:
-        raise SourceNotFound(
-            f"the source {name!r} points to {uri}, where there is no Parquet or CSV file. "
-            f"Mend its path in the feature repo, or put the file there."
-        )
-    protocol = uri.split("://")[0] + "://" if "://" in uri else ""
-    return [f"{protocol}{found}" for found in sorted(files)]
-
-
-def _delta_files(name: str, uri: str) -> list[str]:
-    from deltalake import DeltaTable
-
-    if not DeltaTable.is_deltatable(uri):
-        raise SourceNotFound(f"the source {name!r} points to {uri}, which is no Delta table.")
-    table = DeltaTable(uri)
-    if table.metadata().partition_columns:
-        raise SourceError(
-            f"the Delta table {uri} is partitioned by {table.metadata().partition_columns}; "
-            f"a raw source of deepfeast must be unpartitioned."
-        )
-    return sorted(table.file_uris())
-
-
-def filesystem(uri: str) -> tuple[Any, str]:
-    """Return the fsspec filesystem of a location, and the path within."""
-    from fsspec.core import url_to_fs
-
-    return url_to_fs(uri)
-
-
-def is_local(fs: Any) -> bool:
-    """Tell whether a filesystem is this machine's."""
-    from fsspec.implementations.local import LocalFileSystem
-
-    return isinstance(fs, LocalFileSystem)
-
-
-def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a Parquet file anywhere; a damaged one is named."""
-    fs, inner = filesystem(path)
-    try:
-        # A local file is read by Arrow itself, without Python in between.
-        return pq.ParquetFile(inner if is_local(fs) else fs.open(inner, "rb"))
-    except FileNotFoundError as error:
-        raise SourceNotFound(f"the file {path} vanished while it was read.") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(
-            f"the file {path} is not readable as Parquet ({error}). Replace or remove it; "
-            f"nothing was published."
-        ) from error
-
-
-def _cut(files: Sequence[str], name: str, wanted: Sequence[str]) -> list[Slice]:
-    """Cut files into slices.
+def _cut(
+    groups: Sequence[RowGroup],
+    schema: pa.Schema,
+    name: str,
+    wanted: Sequence[str],
+    renamed: Mapping[str, str],
+) -> list[Slice]:
+    """Cut row groups into slices.
 
     Entering a row group in the middle means decoding what precedes it, so a large row group
     is cut into at most 8 slices.
     """
+    import pyarrow.dataset as ds
+
     slices: list[Slice] = []
-    first: pa.Schema | None = None
-    for path in files:
-        with open_parquet(path) as file:
-            check_file(file.schema_arrow, path, name, wanted, first)
-            first = first or file.schema_arrow
-            fs, inner = filesystem(path)
-            size = fs.size(inner)
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                step = max(SLICE_ROWS, math.ceil(rows / 8))
-                for start in range(0, rows, step):
-                    stop = min(start + step, rows)
-                    slices.append(Slice(len(slices), path, group, start, stop, size))
+    sizes: dict[str, int] = {}
+    for group in groups:
+        fragment = group.fragment
+        if fragment.path not in sizes:
+            constants = ds.get_partition_keys(fragment.partition_expression)
+            stored = [column for column in wanted if column not in constants]
+            check_file(fragment.physical_schema, fragment.path, name, stored, schema)
+            sizes[fragment.path] = fragment.filesystem.get_file_info(fragment.path).size
+            origin = Origin(fragment.filesystem, fragment.partition_expression, schema, renamed)
+        step = max(SLICE_ROWS, math.ceil(group.n_rows / 8))
+        for start in range(0, group.n_rows, step):
+            stop = min(start + step, group.n_rows)
+            size = sizes[fragment.path]
+            slices.append(
+                Slice(len(slices), fragment.path, group.number, start, stop, size, origin)
+            )
     return slices
 
 
@@ -229,123 +205,56 @@ def read_slice(
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Read a slice as record batches of at most `batch_rows` rows.
 
+    Parameters
+    ----------
+    part : Slice
+    columns : sequence of str
+        As the views call them; so do the batches.
+    batch_rows : int
+
     Yields
     ------
     offset : int
         Row of the slice that the batch starts with.
     batch : RecordBatch
     """
-    fs, inner = filesystem(part.path)
-    if fs.exists(inner) and fs.size(inner) != part.size:
+    fragment = _fragment(part)
+    found = fragment.filesystem.get_file_info(part.path)
+    if found.type.name == "NotFound":
+        raise SourceNotFound(f"the file {part.path} vanished while it was read.")
+    if found.size != part.size:
         raise SourceError(
             f"the file {part.path} changed during the run. Run again once it is complete."
         )
-    with open_parquet(part.path) as file:
-        position = 0
-        try:
-            for batch in file.iter_batches(
-                batch_rows, row_groups=[part.row_group], columns=list(columns)
-            ):
-                low, high = max(part.start - position, 0), min(part.stop - position, len(batch))
-                if low < high:
-                    yield position + low - part.start, batch.slice(low, high - low)
-                position += len(batch)
-                if position >= part.stop:
-                    return
-        except (pa.ArrowInvalid, OSError) as error:
-            raise SourceError(
-                f"the file {part.path} is damaged in row group {part.row_group} ({error}). "
-                f"Replace or remove it; nothing was published."
-            ) from error
+    position = 0
+    try:
+        schema = part.origin.schema or plain_schema(fragment.physical_schema)
+        stored = [schema.field(part.origin.names.get(name, name)) for name in columns]
+        # Two views' columns may be one of the source, which is read once.
+        read = pa.schema({one.name: one for one in stored}.values())
+        group = RowGroup(fragment, part.row_group, part.stop)
+        for batch in group.read(read, batch_rows):
+            low, high = max(part.start - position, 0), min(part.stop - position, len(batch))
+            if low < high:
+                arrays = [batch.column(one.name).slice(low, high - low) for one in stored]
+                rows = pa.RecordBatch.from_arrays(arrays, names=list(columns))
+                yield position + low - part.start, rows
+            position += len(batch)
+            if position >= part.stop:
+                return
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(
+            f"the file {part.path} is damaged in row group {part.row_group} ({error}). "
+            f"Replace or remove it; nothing was published."
+        ) from error
 
 
-def _csv_to_parquet(path: str, name: str, types: Mapping[str, pa.DataType], folder: Path) -> str:
-    """Rewrite the wanted columns of a CSV as Parquet, a block at a time.
+def _fragment(part: Slice) -> Any:
+    import pyarrow.dataset as ds
+    import pyarrow.fs as fs
 
-    Types are declared, never guessed: a listing id of digits stays a text if its entity says so.
-    """
-    from pyarrow import csv
-
-    fs, inner = filesystem(path)
-    target = folder / (PurePosixPath(inner).stem + ".parquet")
-    folder.mkdir(parents=True, exist_ok=True)
-    with fs.open(inner, "rb") as file:
-        present = next(codecs.iterdecode(iter([file.readline()]), "utf-8-sig"), "").strip()
-    header = next(reader([present]), [])
-    for column in types:
-        if column not in header:
-            raise ColumnNotFound.of(column, f"source {name!r} ({path})", header)
-    convert = csv.ConvertOptions(
-        column_types=dict(types),
-        include_columns=list(types),
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
+    return ds.ParquetFileFormat().make_fragment(
+        part.path,
+        part.origin.filesystem or fs.LocalFileSystem(),
+        ds.scalar(True) if part.origin.partition is None else part.origin.partition,
     )
-    try:
-        with (
-            fs.open(inner, "rb") as file,
-            csv.open_csv(
-                file,
-                # Quoted texts may hold line breaks.
-                parse_options=csv.ParseOptions(newlines_in_values=True),
-                read_options=csv.ReadOptions(block_size=1 << 24),
-                convert_options=convert,
-            ) as blocks,
-            pq.ParquetWriter(target, blocks.schema) as writer,
-        ):
-            for block in blocks:
-                writer.write_batch(block, row_group_size=SLICE_ROWS)
-    except pa.ArrowInvalid as error:
-        raise SourceError(
-            f"the source {name!r} at {path} is not readable as CSV: {error}"
-        ) from error
-    return str(target)
-
-
-def event_times(column: pa.Array, name: str, where: str) -> pa.Array:
-    """Bring event times to UTC microseconds: a time without a zone is UTC, a date its midnight.
-
-    Parameters
-    ----------
-    column : Array of timestamp, date or ISO 8601 string
-    name : str
-        Name of the column, for the error.
-    where : str
-        Which rows these are, for the error.
-
-    Raises
-    ------
-    SourceError
-        If a value is null or cannot be read as a time; it names the first such row.
-
-    Examples
-    --------
-    >>> event_times(pa.array(["2024-05-01"]), "event_timestamp", "row 0")[0].as_py().isoformat()
-    '2024-05-01T00:00:00+00:00'
-    """
-    if column.null_count:
-        row = pc.index(pc.is_null(column), True).as_py()
-        raise SourceError(
-            f"row {row} of {where} has no {name!r}. Every row needs an event time: fill it, "
-            f"or leave the row out of the source."
-        )
-    try:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            return _parse_times(column)
-        if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
-            raise pa.ArrowInvalid(f"its type is {column.type}")
-        if pa.types.is_timestamp(column.type) and column.type.tz:
-            return column.cast(EVENT_TIME, safe=False)
-        return column.cast(pa.timestamp("us"), safe=False).cast(EVENT_TIME)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise SourceError(
-            f"the column {name!r} of {where} is not readable as time: {error}. "
-            f"Expected timestamps, dates, or ISO 8601 text such as 2024-05-01T12:00:00Z."
-        ) from error
-
-
-def _parse_times(column: pa.Array) -> pa.Array:
-    import pandas as pd
-
-    parsed = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
-    return pa.Array.from_pandas(parsed, type=EVENT_TIME)

@@ -7,7 +7,6 @@ passes through some twenty megabytes a thread.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,8 +18,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from deepfeast.transforms.arrow import vectors_to_matrix
-from deepfeast.transforms.errors import ColumnNotFound, SpecError
+from deepfeast.transforms.cores import cores
+from deepfeast.transforms.errors import ColumnNotFound, SourceError, SpecError
 from deepfeast.transforms.files.row_groups import RowGroup
+from deepfeast.transforms.files.schema import plain_schema
 from deepfeast.transforms.times import Ints
 
 if TYPE_CHECKING:
@@ -43,17 +44,22 @@ class FeatureTable:
         What to call it in errors.
     threads : int
         How many row groups are read at once.
+    kept : object, optional
+        What goes with the table, such as the folder that a CSV was rewritten in.
     """
 
     dataset: ds.Dataset
     name: str
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    threads: int = field(default_factory=cores)
+
+    kept: Any = None
 
     def __post_init__(self) -> None:
+        self._schema = plain_schema(self.dataset.schema)
         self._pieces = [
             RowGroup(fragment, group.id, group.num_rows)
             for fragment in self.dataset.get_fragments()
-            for group in fragment.row_groups
+            for group in _groups(fragment)
         ]
         counts = [piece.n_rows for piece in self._pieces]
         self._offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
@@ -64,7 +70,12 @@ class FeatureTable:
     @property
     def schema(self) -> pa.Schema:
         """Columns of the whole table; a file that lacks one counts as null there."""
-        return self.dataset.schema
+        return self._schema
+
+    @property
+    def row_groups(self) -> list[RowGroup]:
+        """The row groups of all files, in the order of the rows."""
+        return self._pieces
 
     def require(self, columns: Sequence[str]) -> None:
         """Raise ColumnNotFound for the first column that the table does not have."""
@@ -178,6 +189,15 @@ class FeatureTable:
         return pa.schema([self.schema.field(column) for column in columns])
 
 
+def _groups(fragment: Any) -> Any:
+    try:
+        return fragment.row_groups
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"the file {fragment.path} is not readable as Parquet ({error}). Replace or remove it."
+        ) from error
+
+
 @dataclass
 class _Wanted:
     """Which rows to gather: `rows` ascending, where each goes, and each of them once."""
@@ -212,7 +232,7 @@ class _Wanted:
 
 
 def open_table(
-    path: str,
+    path: str | list[str],
     *,
     delta: bool = False,
     name: str = "",
@@ -223,8 +243,9 @@ def open_table(
 
     Parameters
     ----------
-    path : str
-        A local path, or a path on `filesystem`; for Delta, a local path or a URI.
+    path : str or list of str
+        A local path, or a path on `filesystem`, or several of files; for Delta, a local path or
+        a URI.
     delta : bool
     name : str, optional
         What to call it in errors; the path by default.
@@ -238,8 +259,11 @@ def open_table(
     FileNotFoundError
         If there is nothing at the path.
     """
-    dataset = _delta(path, storage_options) if delta else _parquet(path, filesystem)
-    return FeatureTable(dataset, name or path)
+    if delta and isinstance(path, str):
+        dataset = _delta(path, storage_options)
+    else:
+        dataset = _parquet(path, filesystem)
+    return FeatureTable(dataset, name or str(path))
 
 
 def _delta(path: str, storage_options: dict[str, str] | None) -> ds.Dataset:
@@ -259,12 +283,12 @@ def _delta(path: str, storage_options: dict[str, str] | None) -> ds.Dataset:
     return table.to_pyarrow_dataset(filesystem=system)
 
 
-def _parquet(path: str, filesystem: Any) -> ds.Dataset:
+def _parquet(path: str | list[str], filesystem: Any) -> ds.Dataset:
     import pyarrow.dataset as ds
     import pyarrow.fs as fs
 
     system = filesystem or fs.LocalFileSystem()
-    folder = system.get_file_info(path).type == fs.FileType.Directory
+    folder = isinstance(path, str) and system.get_file_info(path).type == fs.FileType.Directory
     return ds.dataset(
         path, format="parquet", filesystem=system, partitioning="hive" if folder else None
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +11,14 @@ import pyarrow as pa
 from deepfeast.transforms.cells.content import read_contents
 from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
-from deepfeast.transforms.files.place import source_uri
+from deepfeast.transforms.files.columns import SourceColumns, in_source
+from deepfeast.transforms.files.csv import raw_types
+from deepfeast.transforms.files.place import file_source, open_source, photo_folder
 from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
 
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
-
-    from deepfeast.transforms.files.table import FeatureTable
 
 
 class RawContents:
@@ -86,42 +84,25 @@ class RawContents:
     def _column(
         self, view: Any, spec: DeepViewSpec, feature: DeepFeature, rows: Any
     ) -> tuple[pa.ChunkedArray, str]:
-        source: Any = self.store.get_data_source(spec.source)
-        keys = list(view.join_keys)
-        labels = self.labels.iloc[rows][[*keys, "event_timestamp"]]
-        uri = source_uri(self.store.config, source)
-        with tempfile.TemporaryDirectory() as scratch:
-            table = self._open(source, uri, [*keys, feature.column], Path(scratch))
-            history = ViewHistory(
-                view=view.name,
-                table=table,
-                join_keys={key: key for key in keys},
-                timestamp=source.timestamp_field,
-                created=source.created_timestamp_column or None,
-                features={feature.name: feature.column},
-                ttl=view.ttl,
-            )
-            asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
-            join = PointInTimeJoin(asked, "event_timestamp", [history])
-            column = join.features().column(feature.name)
-        return column, uri if Path(uri).is_dir() else str(Path(uri).parent)
-
-    def _open(self, source: Any, uri: str, columns: list[str], scratch: Path) -> FeatureTable:
-        """Open the raw table; a CSV is read whole, since it cannot be entered in the middle."""
-        from deepfeast.transforms.files.place import open_source
-        from deepfeast.transforms.files.table import open_table
-
-        if not uri.endswith(".csv"):
-            return open_source(self.store.config, source)
-        import pandas as pd
-
-        times = [source.timestamp_field]
-        times += [source.created_timestamp_column] if source.created_timestamp_column else []
-        frame = pd.read_csv(uri, usecols=[*columns, *times])
-        for name in times:
-            frame[name] = pd.to_datetime(frame[name], utc=True)
-        frame.to_parquet(scratch / "raw.parquet")
-        return open_table(str(scratch / "raw.parquet"))
+        source = file_source(self.store.get_data_source(spec.source))
+        columns = SourceColumns.of(view, source, [feature.column])
+        labels = self.labels.iloc[rows][[*columns.keys, "event_timestamp"]]
+        types = raw_types(view, [feature.column])
+        declared = {in_source(source, name): type_ for name, type_ in types.items()}
+        table = open_source(self.store.config, source, types=declared)
+        history = ViewHistory(
+            view=view.name,
+            table=table,
+            join_keys=columns.keys,
+            timestamp=columns.time,
+            created=columns.created or None,
+            features={feature.name: columns.features[feature.column]},
+            ttl=view.ttl,
+        )
+        asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
+        join = PointInTimeJoin(asked, "event_timestamp", [history])
+        column = join.features().column(feature.name)
+        return column, photo_folder(self.store.config, source)
 
 
 def _with_utc(labels: pd.DataFrame) -> pd.DataFrame:

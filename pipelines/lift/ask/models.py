@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import LiftError
 
 
@@ -64,7 +64,7 @@ def side_by_side(
 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        jobs = n_jobs or min(4, os.cpu_count() or 1)
+        jobs = n_jobs or min(4, cores())
         return list(Parallel(jobs, backend="threading")(delayed(run)(item) for item in items))
 
 

@@ -25,7 +25,7 @@ from deepfeast.pipelines.lift.measure.insights import (
 from deepfeast.pipelines.lift.measure.leakage import Alarm, find_alarms
 from deepfeast.pipelines.lift.measure.moved import Moved, moved_rows
 from deepfeast.pipelines.lift.measure.segments import Segment, segments
-from deepfeast.transforms.encoders.machine import cores
+from deepfeast.transforms.cores import cores
 
 Contents = Callable[[str, "Sequence[int]"], "list[str | bytes | None]"]
 

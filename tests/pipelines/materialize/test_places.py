@@ -8,12 +8,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from deepfeast.pipelines.materialize.places import Columns, Reading, Span, find_latest
+from deepfeast.pipelines.materialize.places import Reading, Span, find_latest
 from deepfeast.transforms.errors import ColumnNotFound, SourceError
+from deepfeast.transforms.files.columns import SourceColumns
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
-COLUMNS = Columns(keys={"id": "id"}, features={}, time="at", created="made")
+COLUMNS = SourceColumns(keys={"id": "id"}, features={}, time="at", created="made")
 
 
 def reading(tmp_path, rows, columns=COLUMNS, group=2):
@@ -69,14 +70,14 @@ def test_parts_share_the_keys_among_them(tmp_path):
 
 
 def test_without_keys_the_whole_source_is_one_row(tmp_path):
-    columns = Columns(keys={}, features={}, time="at", created="")
+    columns = SourceColumns(keys={}, features={}, time="at", created="")
     read = reading(tmp_path, [("a", 1, 0), ("b", 3, 0), ("c", 2, 0)], columns)
     assert latest(read, Span(START, START + 9 * DAY)) == {0: [1]}
 
 
 def test_a_source_that_lacks_a_column_or_has_no_times(tmp_path):
     with pytest.raises(ColumnNotFound, match="Did you mean 'made'"):
-        reading(tmp_path, [("a", 1, 0)], Columns({}, {}, "at", "mode"))
-    columns = Columns(keys={}, features={}, time="id", created="")
-    with pytest.raises(SourceError, match="'id' holds string; expected timestamps"):
-        reading(tmp_path, [("a", 1, 0)], columns)
+        reading(tmp_path, [("a", 1, 0)], SourceColumns({}, {}, "at", "mode"))
+    columns = SourceColumns(keys={}, features={}, time="id", created="")
+    with pytest.raises(SourceError, match=r"'id' .* is not readable as time"):
+        latest(reading(tmp_path, [("a", 1, 0)], columns), Span(START, START + DAY))

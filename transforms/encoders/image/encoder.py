@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.checkpoints import quietly
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
@@ -19,7 +20,7 @@ from deepfeast.transforms.encoders.image.runtime import (
     open_model,
     pixels_to_vectors,
 )
-from deepfeast.transforms.encoders.machine import cores, find_device
+from deepfeast.transforms.encoders.machine import find_device
 from deepfeast.transforms.encoders.options import check_options
 from deepfeast.transforms.errors import SpecError, did_you_mean
 from deepfeast.transforms.images import decode

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
-from deepfeast.transforms.encoders.machine import cores
 from deepfeast.transforms.encoders.options import check_options
 from deepfeast.transforms.encoders.text.folder import read_text_spec
 from deepfeast.transforms.errors import Reject

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders.checkpoints import open_transformer
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
-from deepfeast.transforms.encoders.machine import cores, find_device
+from deepfeast.transforms.encoders.machine import find_device
 from deepfeast.transforms.encoders.options import check_options
 from deepfeast.transforms.encoders.text.encoder import TextEncoder, Tokens, load_tokenizer
 from deepfeast.transforms.encoders.text.folder import TextSpec
