@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deepfeast.transforms.ridge import Ridge, fit_ridge
+from deepfeast.transforms.ridge import Ridge, center_and_spread, fit_ridge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -276,10 +276,7 @@ class EmbeddingPCA(_EmbeddingStep):
         if len(rows) == 0:
             raise ValueError(f"EmbeddingPCA got {len(X)} rows and no vector: all are NaN")
         size = min(self.n_components, *rows.shape)
-        self.center_, self.spread_ = rows.mean(axis=0), rows.std(axis=0)
-        # A dimension that never varies says nothing; a tiny spread is rounding, not signal.
-        still = self.spread_ <= 1e-6 * (np.abs(self.center_) + 1)
-        self.spread_ = np.where(still, np.inf, self.spread_).astype(rows.dtype)
+        self.center_, self.spread_ = (part.astype(rows.dtype) for part in center_and_spread(rows))
         scaled = (rows - self.center_) / self.spread_
         self.pca_ = PCA(size, random_state=self.random_state).fit(scaled)
         return self

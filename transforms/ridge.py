@@ -63,22 +63,37 @@ def fit_ridge(
     [1.0, 3.0, 5.0, 7.0]
     """
     X = np.asarray(X, dtype=np.float64)
-    center, spread = X.mean(axis=0), X.std(axis=0)
-    # A column that never varies says nothing; a tiny spread is rounding, not signal.
-    spread = np.where(spread > 1e-12 * (np.abs(center) + 1), spread, np.inf)
+    center, spread = center_and_spread(X)
     Z = (X - center) / spread
     mean = Y.mean(axis=0)
     left, squares = _left_vectors(Z)
     projected = left.T @ (Y - mean)
     members = _by_size(groups) if groups is not None else []
-    errors = [
-        _left_out_error(left, squares / (squares + alpha * len(X)), projected, Y - mean, members)
-        for alpha in alphas
-    ]
+    shrinks = squares / (squares + alphas[:, None] * len(X))  # (n_alphas, n_directions)
+    if members:
+        errors = [_left_out_groups(left, one, projected, Y - mean, members) for one in shrinks]
+    else:
+        errors = _left_out_rows(left, shrinks, projected, Y - mean)
     alpha = float(alphas[int(np.argmin(errors))])
     weights = Z.T @ (left @ (projected / (squares + alpha * len(X))[:, None]))
     coef = (weights / spread[:, None]).T
     return Ridge(coef, mean - coef @ center, alpha, mean)
+
+
+def center_and_spread(
+    X: NDArray[np.floating],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each column's mean and standard deviation, infinite where it never varies.
+
+    A column that never varies says nothing; a tiny spread is rounding, not signal.
+
+    >>> center_and_spread(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    (array([2., 5.]), array([ 1., inf]))
+    """
+    center, spread = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    # Rounding of float32 numbers, too, is no signal.
+    least = 1e-12 if X.dtype == np.float64 else 1e-6
+    return center, np.where(spread > least * (np.abs(center) + 1), spread, np.inf)
 
 
 def _left_vectors(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,21 +105,39 @@ def _left_vectors(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return (vectors if wide else Z @ vectors / np.sqrt(squares)), squares
 
 
-def _left_out_error(
+def _left_out_rows(
+    left: NDArray[np.float64],
+    shrinks: NDArray[np.float64],
+    projected: NDArray[np.float64],
+    targets: NDArray[np.float64],
+) -> list[float]:
+    """For each strength, the mean squared error of rows under models fitted without them."""
+    leverage = 1 / len(targets) + (left**2) @ shrinks.T  # (n_rows, n_alphas)
+    errors = []
+    for position, shrink in enumerate(shrinks):
+        residual = targets - left @ (shrink[:, None] * projected)
+        kept = np.maximum(1 - leverage[:, position], 1e-9)
+        errors.append(float(np.mean((residual / kept[:, None]) ** 2)))
+    return errors
+
+
+def _left_out_groups(
     left: NDArray[np.float64],
     shrink: NDArray[np.float64],
     projected: NDArray[np.float64],
     targets: NDArray[np.float64],
     members: list[NDArray[np.intp]],
 ) -> float:
-    """Mean squared error of each row under the model fitted without it (or its group)."""
+    """Mean squared error of each row under the model fitted without its group."""
     count = len(targets)
     residual = targets - left @ (shrink[:, None] * projected)
-    if not members:
-        leverage = 1 / count + (left**2) @ shrink
-        return float(np.mean((residual / np.maximum(1 - leverage, 1e-9)[:, None]) ** 2))
     total = 0.0
     for rows in members:  # (n_groups of one size, size)
+        if rows.shape[1] == 1:  # a row alone needs no system of equations
+            alone = rows[:, 0]
+            kept = np.maximum(1 - 1 / count - (left[alone] ** 2) @ shrink, 1e-9)
+            total += float(((residual[alone] / kept[:, None]) ** 2).sum())
+            continue
         hat = 1 / count + (left[rows] * shrink) @ left[rows].transpose(0, 2, 1)
         inside = np.eye(rows.shape[1]) * (1 + 1e-9) - hat
         total += float((np.linalg.solve(inside, residual[rows]) ** 2).sum())

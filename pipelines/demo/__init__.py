@@ -185,7 +185,7 @@ def compare_models(
         feature_groups=groups,
         handcrafted=[c.name for c in columns if not c.dim],
         log_target=True,
-        representations=("pca+probe",),
+        representations=("columns",),
         repeats=2,
         alone=False,
         progress=progress and (lambda what, done, total: progress("Fit", done, total)),

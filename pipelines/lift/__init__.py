@@ -12,9 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.lift.measure.bench import Progress
+    from deepfeast.pipelines.lift.ask.question import Question
     from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
     from deepfeast.pipelines.lift.measure.result import LiftResult
+    from deepfeast.pipelines.lift.measure.work import Progress
     from deepfeast.pipelines.lift.run import run_lift
     from deepfeast.pipelines.lift.tell.save import as_dict, save
     from deepfeast.pipelines.lift.tell.text import show
@@ -25,6 +26,7 @@ __all__ = [
     "LiftResult",
     "Outcome",
     "Progress",
+    "Question",
     "as_dict",
     "compare",
     "run_lift",
@@ -36,7 +38,8 @@ _HOME = {
     "Comparison": "measure.comparison",
     "Outcome": "measure.comparison",
     "LiftResult": "measure.result",
-    "Progress": "measure.bench",
+    "Progress": "measure.work",
+    "Question": "ask.question",
     "as_dict": "tell.save",
     "compare": "verdict",
     "run_lift": "run",

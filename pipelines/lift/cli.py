@@ -8,6 +8,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from deepfeast.pipelines.lift.ask.arms import FORMS
+
 
 def lift(
     labels: Annotated[
@@ -71,10 +73,16 @@ def lift(
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Predict the target's logarithm.")] = False,
     forms: Annotated[
-        str, typer.Option(help="Forms in which vectors join: raw, pca, probe, pca+probe.")
-    ] = "raw,pca,probe",
-    repeats: Annotated[int, typer.Option(min=1, help="Times that the folds are drawn.")] = 2,
+        str, typer.Option(help="Forms in which vectors join: columns, probe, pca, raw, pca+probe.")
+    ] = ",".join(FORMS),
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Rounds of folds drawn before clear arms stop.")
+    ] = 2,
+    most_repeats: Annotated[
+        int, typer.Option(min=1, help="Rounds of folds drawn at most, for arms that are not clear.")
+    ] = 6,
     folds: Annotated[int, typer.Option(min=2, help="Folds.")] = 5,
+    name: Annotated[str, typer.Option(help="Name of the data set, for the report.")] = "",
     seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -89,33 +97,39 @@ def lift(
     """
     from rich.console import Console
 
+    from deepfeast.pipelines.lift.ask.models import named_models
+    from deepfeast.pipelines.lift.ask.question import Question
     from deepfeast.pipelines.lift.run import run_lift
     from deepfeast.pipelines.lift.tell.save import as_dict
     from deepfeast.pipelines.lift.tell.text import show
     from deepfeast.pipelines.terminal import shown
 
+    question = Question(
+        target,
+        groups,
+        time,
+        task=task,
+        metric=metric,
+        log_target=log,
+        representations=_names(forms),
+        repeats=repeats,
+        most_repeats=most_repeats,
+        folds=folds,
+        seed=seed,
+        name=name,
+    )
     with shown("lift") as progress:
         result = run_lift(
             repo,
             labels,
-            target,
+            question,
             service=service[0] if len(service) == 1 else service,
             out=out,
-            groups=groups,
-            time=time,
             columns=_names(columns),
-            model=model,
-            pickled=allow_pickle,
+            models=named_models(model, allow_pickle),
             encoders=_names(encoders),
             column=column,
             max_rows=rows,
-            task=task,
-            metric=metric,
-            log_target=log,
-            representations=_names(forms),
-            repeats=repeats,
-            folds=folds,
-            seed=seed,
             progress=lambda what, done, total: progress("fit", done, total),
         )
     if as_json:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 import time as clock
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.pipelines.lift.ask.arms import COMPONENTS
 from deepfeast.pipelines.lift.ask.contents import RawContents
 from deepfeast.pipelines.lift.ask.horizon import fit_notes
-from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
 from deepfeast.pipelines.lift.ask.problem import read_problem
-from deepfeast.pipelines.lift.measure.bench import Progress
+from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.measure.result import LiftResult, measure_lift
+from deepfeast.pipelines.lift.measure.work import Progress
 from deepfeast.pipelines.lift.tell.save import save
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.errors import (
@@ -42,25 +43,15 @@ TIMED_VALUES = 24
 def run_lift(
     store: FeatureStore | str | Path,
     labels: Path | pd.DataFrame,
-    target: str,
+    question: Question,
     *,
     service: str | Sequence[str],
     out: Path | None = None,
-    groups: str | None = None,
-    time: str | None = None,
     columns: Sequence[str] = (),
-    model: str | None = None,
-    pickled: Path | None = None,
+    models: Mapping[str, Any] | None = None,
     encoders: Sequence[str] = (),
     column: str | None = None,
     max_rows: int | None = None,
-    task: str | None = None,
-    metric: str | None = None,
-    log_target: bool = False,
-    representations: Sequence[str] = ("raw", "pca", "probe"),
-    repeats: int = 2,
-    folds: int = 5,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> LiftResult:
     """Join features to labels, measure the lift, and write the report.
@@ -70,28 +61,25 @@ def run_lift(
     store : FeatureStore, str or Path
         The store, or the folder of its repo.
     labels : Path or DataFrame
-        Parquet or CSV: entity keys, ``event_timestamp``, the target, and what `groups`, `time` and
-        `columns` name.
-    target : str
+        Parquet or CSV: entity keys, ``event_timestamp``, the target, and what `question` and
+        `columns` name. Without ``event_timestamp`` the question's `time` stands for it.
+    question : Question
+        What is asked: target, groups, metric, splits.
     service : str or sequence of str
         One feature service, or two whose features are put together.
     out : Path, optional
         Folder for ``lift.html`` and ``lift.json``; nothing is written without it.
-    groups, time : str, optional
-        Columns of the labels, as in `compare`. Without ``event_timestamp``, `time` stands for it.
     columns : sequence of str
         Columns of the labels that the model gets, too.
-    model : str, optional
-        ``module:factory`` of your own estimator.
-    pickled : Path, optional
-        A pickled estimator. Unpickling runs code: give only files that you trust.
+    models : mapping of str to estimator, optional
+        By default XGBoost and a random forest.
     encoders : sequence of str
         Other encoders to try on the same column; their vectors are cached in `out`.
     column : str, optional
         The raw column they read; needed only where several could be meant.
     max_rows : int, optional
         Draw so many labels at random, and leave the others.
-    task, metric, log_target, representations, repeats, folds, seed, progress
+    progress : callable, optional
         As in `compare`.
 
     Returns
@@ -107,12 +95,13 @@ def run_lift(
 
     started = clock.perf_counter()
     store = open_store(store)
-    name = labels.name if isinstance(labels, Path) else ""
-    rows = _read_labels(labels, time)
-    _require(rows, target, groups, time, columns)
+    name = question.name or (labels.name if isinstance(labels, Path) else "")
+    rows = _read_labels(labels, question.time)
+    _require(rows, question.target, question.groups, question.time, columns)
     total = len(rows)
     if max_rows is not None and max_rows < total:
-        rows = rows.sample(max_rows, random_state=seed).sort_index().reset_index(drop=True)
+        rows = rows.sample(max_rows, random_state=question.seed).sort_index()
+        rows = rows.reset_index(drop=True)
     frame, deep, handcrafted = _join(store, rows, service)
     raw = RawContents(store, rows)
     added = _other_encoders(raw, frame, deep, encoders, column, out)
@@ -127,48 +116,56 @@ def run_lift(
         for feature in known
         if feature in raw and raw.modality(feature) == "text"
     }
-    problem = read_problem(
-        frame,
-        target,
-        groups,
-        deep,
-        time=time,
+    question = replace(
+        question,
+        name=name,
         handcrafted=[*handcrafted, *columns],
-        texts={feature: values for feature, values in texts.items() if any(values)},
-        task=task,
-        metric=metric,
-        log_target=log_target,
+        alternatives=[*question.alternatives, *added],
     )
+    told = {feature: values for feature, values in texts.items() if any(values)}
+    problem = read_problem(frame, question, deep, told)
     seconds = {feature: _encode_seconds(raw, feature) for feature in problem.deep if feature in raw}
     result = measure_lift(
         problem,
-        _models(model, pickled),
+        question,
+        models,
         contents=lambda feature, wanted: (
             raw.read(feature, wanted) if feature in raw else [None] * len(wanted)
         ),
         encode_seconds={feature: took for feature, took in seconds.items() if took is not None},
-        representations=representations,
-        alternatives=list(added),
-        repeats=repeats,
-        folds=folds,
-        seed=seed,
         progress=progress,
     )
     result.notes += [
         f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
     ]
-    result.notes += fit_notes(store, known, frame[time or TIMESTAMP], forward=time is not None)
+    times = frame[question.time or TIMESTAMP]
+    result.notes += fit_notes(store, known, times, forward=question.time is not None)
     if rows.attrs.get("as of now"):
         result.notes.append(
             f"The labels have no {TIMESTAMP}: every feature is as of now. Could it all be known "
             f"before the target was?"
         )
+    if "columns" in question.representations:
+        result.notes += _words_to_declare(raw, list(told))
     if len(rows) < total:
         result.notes.append(f"{len(rows):,} of {total:,} labels were drawn at random.")
-    result.source, result.seconds = name, clock.perf_counter() - started
+    result.seconds = clock.perf_counter() - started
     if out is not None:
         save(result, out)
     return result
+
+
+def _words_to_declare(raw: RawContents, texts: Sequence[str]) -> list[str]:
+    """Say how the words, which the form "columns" has beside a vector, become a deep feature."""
+    have = {raw.feature(one).column for one in texts if "tfidf" in raw.feature(one).encoder}
+    columns = dict.fromkeys(raw.feature(one).column for one in texts)
+    return [
+        f'The words of {column} stand beside its vector in the form "columns". To have them in '
+        f'your own model, add: DeepFeature("{column}_words", column="{column}", '
+        f'encoder="tfidf:{COMPONENTS}")'
+        for column in columns
+        if column not in have
+    ]
 
 
 def _read_labels(labels: Path | pd.DataFrame, time: str | None) -> pd.DataFrame:
@@ -224,20 +221,12 @@ def _join(
     return frame, deep, other
 
 
-def _models(model: str | None, pickled: Path | None) -> dict[str, Any] | None:
-    if model and pickled:
-        raise LiftError("give one model: module:factory, or a pickle.")
-    if model:
-        return {model.partition(":")[2]: load_model(model)}
-    return {pickled.stem: load_pickle(pickled)} if pickled else None
-
-
 def _encode_seconds(raw: RawContents, feature: str) -> float | None:
     """Time the encoder on a few values: seconds for 1,000. None where it cannot be had."""
     from deepfeast.transforms.encoders import build_encoder
 
     try:
-        encoder = build_encoder(dataclasses.replace(raw.feature(feature), reduce=None))
+        encoder = build_encoder(replace(raw.feature(feature), reduce=None))
         values = [
             value for value in raw.read(feature, range(2 * TIMED_VALUES)) if value is not None
         ]

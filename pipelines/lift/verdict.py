@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift.ask.arms import plan_arms
 from deepfeast.pipelines.lift.ask.problem import read_problem
-from deepfeast.pipelines.lift.ask.splits import make_splits
-from deepfeast.pipelines.lift.measure.bench import Progress, run_arms
-from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
+from deepfeast.pipelines.lift.ask.question import Question
+from deepfeast.pipelines.lift.ask.splits import make_rounds
+from deepfeast.pipelines.lift.measure.bench import run_arms
+from deepfeast.pipelines.lift.measure.comparison import Comparison
+from deepfeast.pipelines.lift.measure.result import arms_of
+from deepfeast.pipelines.lift.measure.work import Progress, Work
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["Comparison", "Outcome", "Progress", "compare"]
 
 
 def compare(
@@ -27,21 +27,10 @@ def compare(
     groups: str | Sequence[Any] | None = None,
     *,
     feature_groups: Mapping[str, Sequence[str]],
-    time: str | None = None,
-    handcrafted: Sequence[str] | None = None,
     texts: Mapping[str, Sequence[str | None]] | None = None,
     models: Mapping[str, Any] | None = None,
-    task: str | None = None,
-    metric: str | None = None,
-    log_target: bool = False,
-    representations: Sequence[str] = ("raw", "pca", "probe"),
-    repeats: int = 2,
-    folds: int = 5,
-    control: bool = True,
-    alone: bool = True,
-    seed: int = 0,
-    n_jobs: int | None = None,
     progress: Progress | None = None,
+    **asked: Any,
 ) -> Comparison:
     """Score models with and without deep features, and say whether the difference is real.
 
@@ -49,38 +38,20 @@ def compare(
     ----------
     frame : DataFrame of shape (n_rows, n_columns)
         A training frame: target, handcrafted columns, and vectors as flat columns.
-    target : str
-        Column to predict. Rows without it are left out.
-    groups : str or array-like of shape (n_rows,), optional
-        Rows of one group are never on both sides of a split.
+    target, groups
+        As in `Question`.
     feature_groups : mapping of str to sequence of str
         Flat columns of each deep feature.
-    time : str, optional
-        Column of moments: every model is then tested on rows after those it was fitted on.
-    handcrafted : sequence of str, optional
-        By default every other column of numbers, booleans or few categories.
     texts : mapping of str to sequence of str, optional
-        Of each deep feature made of texts, the raw text of each row, for the cheap rival: TF-IDF
-        and a truncated SVD.
+        Of each deep feature made of texts, the raw text of each row: for its words beside the
+        vector, and for the cheap rival, which has the words alone.
     models : mapping of str to estimator, optional
         By default XGBoost and a random forest.
-    task : {"regression", "binary", "multiclass"}, optional
-    metric : str, optional
-        A scikit-learn scorer. By default r2, roc_auc or accuracy.
-    log_target : bool
-        Predict the logarithm.
-    representations : sequence of {"raw", "pca", "probe", "pca+probe"}
-    repeats, folds : int
-        ``repeats * folds`` splits.
-    control : bool
-        Also run the arm of shuffled vectors, which must show nothing.
-    alone : bool
-        Also score each embedding alone, under a linear model.
-    seed : int
-    n_jobs : int, optional
-        Splits run side by side, as threads. By default the number of processors, at most 4.
     progress : callable, optional
-        Called with what was done, the number of fits done, and their total.
+        Called with what was done, the share of the time that has passed, and the whole.
+    **asked
+        What else is asked: the other fields of `Question`, such as ``time``, ``log_target`` or
+        ``representations``.
 
     Returns
     -------
@@ -93,26 +64,7 @@ def compare(
     ColumnNotFound
         If a column is named that the frame lacks.
     """
-    problem = read_problem(
-        frame,
-        target,
-        groups,
-        feature_groups,
-        time=time,
-        handcrafted=handcrafted,
-        texts=texts,
-        task=task,
-        metric=metric,
-        log_target=log_target,
-    )
-    arms = plan_arms(
-        list(problem.deep),
-        representations,
-        list(map(str, problem.texts)),
-        control=control,
-        alone=alone,
-    )
-    splits = make_splits(problem, repeats, folds, seed)
-    return run_arms(
-        problem, arms, splits, models, seed=seed, n_jobs=n_jobs, progress=progress, first=folds
-    )
+    question = Question(target, groups, **asked)
+    problem = read_problem(frame, question, feature_groups, texts)
+    rounds = make_rounds(problem, question)
+    return run_arms(problem, arms_of(problem, question), rounds, question, models, Work(progress))

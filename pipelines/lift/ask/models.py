@@ -82,6 +82,21 @@ def _with_categories(model: Any) -> Any:
     return make_pipeline(columns, model)
 
 
+def named_models(model: str | None, pickled: Path | None) -> dict[str, Any] | None:
+    """Return the user's own model by its name; None where the default ones are asked.
+
+    Raises
+    ------
+    LiftError
+        If two are given, or the one that is cannot be had.
+    """
+    if model and pickled:
+        raise LiftError("give one model: module:factory, or a pickle.")
+    if model:
+        return {model.partition(":")[2]: load_model(model)}
+    return {pickled.stem: load_pickle(pickled)} if pickled else None
+
+
 def load_model(where: str) -> Any:
     """Call the factory named ``module:factory`` and return its estimator.
 

@@ -15,6 +15,8 @@ from deepfeast.transforms.probe import is_classification
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deepfeast.pipelines.lift.ask.question import Question
+
 FEWEST_ROWS = 30
 METRICS = {"regression": "r2", "binary": "roc_auc", "multiclass": "accuracy"}
 METRIC_WORDS = {"r2": "R²", "roc_auc": "AUC"}
@@ -42,6 +44,8 @@ class Problem:
     groups, times : ndarray of shape (n_rows,), optional
     rows : ndarray of shape (n_rows,)
         Positions of the rows in the frame that was given.
+    target : str
+        Name of the target's column.
     logged : bool
         `y` is the logarithm of the target.
     texts : DataFrame of shape (n_rows, n_texts)
@@ -79,9 +83,9 @@ class Problem:
         return METRIC_WORDS.get(self.metric, self.metric.replace("_", " "))
 
     @property
-    def target_name(self) -> str:
-        """Name of the target's column."""
-        return self.target[4:-1] if self.logged else self.target
+    def goal(self) -> str:
+        """What the models predict: the target, or its logarithm."""
+        return f"log({self.target})" if self.logged else self.target
 
     @property
     def raw_target(self) -> NDArray[np.float64]:
@@ -109,16 +113,9 @@ class Problem:
 
 def read_problem(
     frame: pd.DataFrame,
-    target: str,
-    groups: str | Sequence[Any] | None,
+    question: Question,
     feature_groups: Mapping[str, Sequence[str]],
-    *,
-    time: str | None = None,
-    handcrafted: Sequence[str] | None = None,
     texts: Mapping[str, Sequence[str | None]] | None = None,
-    task: str | None = None,
-    metric: str | None = None,
-    log_target: bool = False,
 ) -> Problem:
     """Check a training frame and find out what is asked of it.
 
@@ -129,6 +126,8 @@ def read_problem(
     LiftError
         If the target is constant or has too few values.
     """
+    target, groups, time = question.target, question.groups, question.time
+    handcrafted, log_target = question.handcrafted, question.log_target
     deep = {name: list(columns) for name, columns in feature_groups.items()}
     named = [target, time, groups if isinstance(groups, str) else None, *(handcrafted or [])]
     for column in [
@@ -166,7 +165,7 @@ def read_problem(
     )
     rows = frame[known].reset_index(drop=True)
     values = rows[target]
-    task = task or _task_of(values)
+    task = question.task or _task_of(values)
     if task not in METRICS:
         raise LiftError(f"task {task!r}: expected one of {', '.join(METRICS)}")
     y, classes = _read_target(values, task, target, log_target)
@@ -188,9 +187,9 @@ def read_problem(
     problem = Problem(
         frame=rows,
         y=y,
-        target=f"log({target})" if log_target else target,
+        target=target,
         task=task,
-        metric=metric or METRICS[task],
+        metric=question.metric or METRICS[task],
         handcrafted=list(handcrafted),
         deep=deep,
         classes=classes,

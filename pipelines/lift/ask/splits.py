@@ -14,42 +14,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deepfeast.pipelines.lift.ask.problem import Problem
+    from deepfeast.pipelines.lift.ask.question import Question
 
 FEWEST_TESTED = 5
 Split = tuple["NDArray[np.intp]", "NDArray[np.intp]"]
 
 
-def make_splits(problem: Problem, repeats: int, folds: int, seed: int) -> list[Split]:
+def make_rounds(problem: Problem, question: Question) -> list[list[Split]]:
     """Split the rows, the same for every arm: by group where given, forward where in time.
 
     Returns
     -------
-    list of (train, test), arrays of row positions
-        ``repeats * folds`` of them. With times, as many windows: each is tested by a model of
-        all rows before it. Fewer where a fold would test fewer than 5 rows, with a note.
+    list of lists of (train, test), arrays of row positions
+        One list a round of folds, which together test each row once; ``most_repeats`` of them.
+        With times one list, of ``repeats * folds`` windows: each is tested by a model of all rows
+        before it. Fewer where a fold would test fewer than 5 rows, with a note.
 
     Raises
     ------
     LiftError
         If fewer than two splits can be made: one group, one moment, classes of too few rows.
     """
-    folds, windows = _affordable(problem, repeats, folds)
+    folds, windows = _affordable(problem, question.repeats, question.folds)
     if problem.times is not None:
-        splits = forward_splits(problem.times, problem.groups, windows)
+        rounds = [forward_splits(problem.times, problem.groups, windows)]
     else:
         strata = problem.y if problem.classes else None
-        splits = [
-            split
-            for repeat in range(repeats)
-            for split in shuffled_folds(folds, strata, problem.groups, seed + repeat, problem.y)
+        rounds = [
+            list(shuffled_folds(folds, strata, problem.groups, question.seed + number, problem.y))
+            for number in range(max(question.repeats, question.most_repeats))
         ]
-    splits = _with_all_classes(problem, splits) if problem.classes else splits
-    if len(splits) < 2:
+    if problem.classes:
+        rounds = _with_all_classes(problem, rounds)
+    count = sum(map(len, rounds))
+    if count < 2:
         raise LiftError(
-            f"the {len(problem.y)} rows can be split in {len(splits)} ways, and an interval needs "
+            f"the {len(problem.y)} rows can be split in {count} ways, and an interval needs "
             f"at least 2: {_why_so_few(problem)}"
         )
-    return splits
+    return rounds
 
 
 def _affordable(problem: Problem, repeats: int, folds: int) -> tuple[int, int]:
@@ -86,20 +89,24 @@ def _why_so_few(problem: Problem) -> str:
     return "times or groups leave nothing to learn from."
 
 
-def _with_all_classes(problem: Problem, splits: list[Split]) -> list[Split]:
+def _with_all_classes(problem: Problem, rounds: list[list[Split]]) -> list[list[Split]]:
     """Keep the splits that learn every class and test at least two."""
     kept = [
-        (train, test)
-        for train, test in splits
-        if len(np.unique(problem.y[train])) == len(problem.classes)
-        and len(np.unique(problem.y[test])) > 1
+        [
+            (train, test)
+            for train, test in splits
+            if len(np.unique(problem.y[train])) == len(problem.classes)
+            and len(np.unique(problem.y[test])) > 1
+        ]
+        for splits in rounds
     ]
-    if len(kept) < len(splits):
+    drawn, left = sum(map(len, rounds)), sum(map(len, kept))
+    if left < drawn:
         problem.notes.append(
-            f"{len(splits) - len(kept)} of {len(splits)} splits are left out: a class was missing "
-            f"among their training rows, or all tested rows were of one class."
+            f"{drawn - left} of {drawn} splits are left out: a class was missing among their "
+            f"training rows, or all tested rows were of one class."
         )
-    return kept
+    return [splits for splits in kept if splits]
 
 
 def forward_splits(

@@ -2,66 +2,82 @@
 
 from __future__ import annotations
 
-import threading
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift.ask.arms import Arm, Blocks, word_counts
+from deepfeast.pipelines.lift.ask.arms import Arm
 from deepfeast.pipelines.lift.ask.models import default_models, linear_on_probes, side_by_side
-from deepfeast.pipelines.lift.measure.comparison import LINEAR, Comparison, Outcome, judge
+from deepfeast.pipelines.lift.measure.blocks import Blocks, word_counts
+from deepfeast.pipelines.lift.measure.comparison import LINEAR, Comparison, Outcome, look
+from deepfeast.pipelines.lift.measure.looks import Look, plan_looks
+from deepfeast.pipelines.lift.measure.work import Work
 from deepfeast.transforms.errors import LiftError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deepfeast.pipelines.lift.ask.problem import Problem
+    from deepfeast.pipelines.lift.ask.question import Question
     from deepfeast.pipelines.lift.ask.splits import Split
 
-Progress = Callable[[str, int, int], None]
+# Every number of a vector: slow to fit, and seldom the form that is taken.
+FIRST_LOOKS_ONLY = ("raw",)
 
 
 def run_arms(
     problem: Problem,
     arms: Sequence[Arm],
-    splits: Sequence[Split],
+    rounds: Sequence[Sequence[Split]],
+    question: Question,
     models: Mapping[str, Any] | None = None,
-    *,
-    seed: int = 0,
-    n_jobs: int | None = None,
-    progress: Progress | None = None,
-    first: int | None = None,
+    work: Work | None = None,
 ) -> Comparison:
-    """Fit every model on every arm and split, and judge the arms.
+    """Fit every model on every arm, look, and go on with the arms that are not clear.
 
     Parameters
     ----------
-    first : int, optional
-        Predictions are kept of so many splits, which together test each row once.
+    rounds : sequence of sequences of (train, test)
+        The splits of each round of folds; rows in time have one round.
     """
     started = clock.perf_counter()
-    if len(splits) < 2:
-        raise LiftError(f"{len(splits)} split: an interval needs at least 2. Ask for more folds.")
+    drawn = [split for splits in rounds for split in splits]
+    if len(drawn) < 2:
+        raise LiftError(f"{len(drawn)} split: an interval needs at least 2. Ask for more folds.")
     classify = bool(problem.classes)
-    asked = dict(models) if models else default_models(classify, seed)
+    asked = dict(models) if models else default_models(classify, question.seed)
     pairs = [(name, arm) for arm in arms for name in asked if arm.kind != "alone"]
     pairs += [(LINEAR, arm) for arm in arms if arm.kind == "alone"]
     asked[LINEAR] = linear_on_probes(classify)
-    counts = word_counts(problem.texts)
-    bench = _Bench(problem, asked, pairs, counts, seed, _Ticker(progress, len(pairs) * len(splits)))
-    kept = first or len(splits)
-    runs = side_by_side(
-        lambda one: bench.run_split(splits[one], one < kept), range(len(splits)), n_jobs
-    )
-    outcomes = [
-        _gather(model, arm, [run[position] for run in runs], problem)
-        for position, (model, arm) in enumerate(pairs)
-    ]
-    comparison = Comparison(problem, list(splits), outcomes)
-    judge(comparison)
+    words = word_counts(problem.texts)
+    looks = plan_looks(min(question.repeats, len(rounds)), min(question.most_repeats, len(rounds)))
+    bench = _Bench(problem, asked, pairs, words, question.seed, work or Work())
+    comparison = Comparison(problem, [], [], len(rounds[0]), words)
+    fits: list[list[_Fit]] = [[] for _ in pairs]
+    active, settled = set(range(len(pairs))), set[int]()
+    main = next(one for one in looks if one.spends)
+    for number, now in enumerate(looks):
+        done = len(comparison.splits)
+        splits = [split for splits in rounds[: now.rounds] for split in splits][done:]
+        bench.plan(active, len(splits))
+        runs = side_by_side(
+            lambda one: bench.run_split(one, splits[one - done], active, len(rounds[0])),  # noqa: B023
+            range(done, done + len(splits)),
+            question.n_jobs,
+        )
+        for run in runs:
+            for position, fit in run.items():
+                fits[position].append(fit)
+        comparison.splits += splits
+        comparison.outcomes = _outcomes(pairs, fits, problem, comparison.outcomes)
+        worth = look(comparison, now, looks[-1], settled)
+        active = _next_active(pairs, worth, now, main)
+        if not active and number < len(looks) - 1:
+            look(comparison, looks[-1], looks[-1], settled)
+            break
     comparison.notes += [
         f"{model} takes no NaN: rows without a vector got the mean of the training rows."
         for model in sorted(bench.filled)
@@ -70,20 +86,23 @@ def run_arms(
     return comparison
 
 
-@dataclass
-class _Ticker:
-    """Counts fits, from several threads, for a progress bar."""
-
-    report: Progress | None
-    total: int
-    done: int = 0
-    lock: Any = field(default_factory=threading.Lock)
-
-    def tick(self, what: str) -> None:
-        with self.lock:
-            self.done += 1
-            if self.report:
-                self.report(what, self.done, self.total)
+def _next_active(
+    pairs: Sequence[tuple[str, Arm]], worth: set[int], now: Look, main: Look
+) -> set[int]:
+    """Return the pairs that get more splits, the handcrafted columns of their models included."""
+    before = now.rounds < main.rounds
+    active = {
+        position
+        for position, (_, arm) in enumerate(pairs)
+        if (position in worth and (before or arm.how not in FIRST_LOOKS_ONLY))
+        or (before and arm.kind in ("control", "alone", "baseline"))
+    }
+    models = {pairs[position][0] for position in active}
+    return active | {
+        position
+        for position, (model, arm) in enumerate(pairs)
+        if arm.kind == "baseline" and model in models
+    }
 
 
 @dataclass
@@ -106,17 +125,24 @@ class _Bench:
     problem: Problem
     models: Mapping[str, Any]
     pairs: Sequence[tuple[str, Arm]]
-    counts: Mapping[str, Any]
+    words: Mapping[str, Any]
     seed: int
-    ticker: _Ticker
+    work: Work
     filled: set[str] = field(default_factory=set)
 
-    def run_split(self, split: Split, keep: bool) -> list[_Fit]:
-        blocks = Blocks(self.problem, split, self.counts, self.seed)
-        fits = []
-        for model, arm in self.pairs:
-            fits.append(self.run(blocks, model, arm, keep))
-            self.ticker.tick(f"{model}: {arm.label}")
+    def plan(self, active: set[int], splits: int) -> None:
+        for position in active:
+            model, arm = self.pairs[position]
+            self.work.plan(f"{model}: {arm.label}", splits)
+
+    def run_split(self, number: int, split: Split, active: set[int], first: int) -> dict[int, _Fit]:
+        blocks = Blocks(self.problem, split, self.words, self.seed)
+        fits = {}
+        for position in sorted(active):
+            model, arm = self.pairs[position]
+            started = clock.perf_counter()
+            fits[position] = self.run(blocks, model, arm, number < first)
+            self.work.tick(f"{model}: {arm.label}", clock.perf_counter() - started)
         return fits
 
     def run(self, blocks: Blocks, model: str, arm: Arm, keep: bool) -> _Fit:
@@ -143,10 +169,8 @@ class _Bench:
             predicted = estimator.predict(test_columns) if keep else None
         except Exception as error:
             # Anything may be wrong with a model that is not ours; its arm reports it.
-            return _Fit(
-                failed=f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-            )
-        making = sum(blocks.seconds.get(key, 0.0) for key in arm.blocks)
+            return _Fit(failed=f"{type(error).__name__}: {_first_line(error)}")
+        making = sum(blocks.seconds.get(key, 0.0) for key in blocks.keys(arm))
         return _Fit(
             float(score),
             making + fitted - started,
@@ -156,6 +180,26 @@ class _Bench:
             predicted,
             "" if np.isfinite(score) else f"the {self.problem.metric} of a split is {score}",
         )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else "no more is said"
+
+
+def _outcomes(
+    pairs: Sequence[tuple[str, Arm]],
+    fits: Sequence[Sequence[_Fit]],
+    problem: Problem,
+    before: Sequence[Outcome],
+) -> list[Outcome]:
+    """Gather the fits; what an earlier look has settled, and got no more splits, stays."""
+    return [
+        before[position]
+        if before and len(before[position].scores) == len(fits[position])
+        else _gather(model, arm, fits[position], problem)
+        for position, (model, arm) in enumerate(pairs)
+    ]
 
 
 def _gather(model: str, arm: Arm, fits: Sequence[_Fit], problem: Problem) -> Outcome:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.pipelines.lift.ask.models import side_by_side
 from deepfeast.pipelines.lift.measure.leakage import content_codes
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
@@ -51,16 +52,17 @@ def directions(problem: Problem, *, count: int = 6, seed: int = 0) -> list[Direc
     list of Direction
         Two a feature for numbers and two classes; one a class (at most six) for more.
     """
-    found: list[Direction] = []
-    for feature, columns in problem.deep.items():
-        vectors = problem.frame[columns]
+
+    def look_at(feature: str) -> list[Direction]:
+        vectors = problem.frame[problem.deep[feature]]
         if vectors.notna().all(axis=1).sum() < 20:
-            continue
+            return []
         task = "classification" if problem.classes else "regression"
         probe = LinearProbe(task=task, random_state=seed)
         held_out = probe.fit_transform(vectors.to_numpy(), problem.y, groups=problem.groups)
-        found += _ends(problem, feature, held_out, content_codes(vectors), count)
-    return found
+        return _ends(problem, feature, held_out, content_codes(vectors), count)
+
+    return [one for found in side_by_side(look_at, list(problem.deep)) for one in found]
 
 
 def _ends(
@@ -79,8 +81,8 @@ def _ends(
         ]
     column = held_out[:, 0]
     strength = _r2(column, problem.y)
-    what = f"speak for {problem.classes[1]}" if problem.classes else f"raise {problem.target}"
-    against = f"speak for {problem.classes[0]}" if problem.classes else f"lower {problem.target}"
+    what = f"speak for {problem.classes[1]}" if problem.classes else f"raise {problem.goal}"
+    against = f"speak for {problem.classes[0]}" if problem.classes else f"lower {problem.goal}"
     return [
         Direction(feature, f"{what} most", strength, _pick(problem, column, codes, count)),
         Direction(feature, f"{against} most", strength, _pick(problem, -column, codes, count, -1)),

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time as clock
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift.ask.arms import BASELINE, MAIN_FORMS, Arm, Blocks
+from deepfeast.pipelines.lift.ask.arms import BASELINE, MAIN_FORMS, Arm
 from deepfeast.pipelines.lift.ask.models import side_by_side
+from deepfeast.pipelines.lift.measure.blocks import Blocks
 from deepfeast.pipelines.lift.measure.stats import Lift, corrected_lift
+from deepfeast.pipelines.lift.measure.work import Work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deepfeast.pipelines.lift.ask.problem import Problem
     from deepfeast.pipelines.lift.ask.splits import Split
     from deepfeast.pipelines.lift.measure.comparison import Comparison
 
 FRACTIONS = (0.15, 0.3, 0.6)
 SHUFFLES = 3
-Tick = Callable[[str], None]
+CURVE, SHUFFLING = "learning curve", "importance"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Importance:
 
 
 def insight_arm(comparison: Comparison) -> Arm | None:
-    """Choose the arm to look behind: all deep features, as probes where there are any.
+    """Choose the arm to look behind: all deep features, in their main form.
 
     Chosen by its form and never by its score, which would flatter it.
     """
@@ -75,9 +77,11 @@ def learning_curve(
     fractions: Sequence[float] = FRACTIONS,
     *,
     seed: int = 0,
-    tick: Tick = lambda what: None,
+    work: Work,
 ) -> list[CurvePoint]:
-    """Measure the lift of `insight_arm` on parts of the training rows; the last point is known.
+    """Measure the lift of `insight_arm` on parts of the first round's training rows.
+
+    The last point is known.
 
     Returns
     -------
@@ -87,18 +91,23 @@ def learning_curve(
     arm = insight_arm(comparison)
     if arm is None or not models:
         return []
-    problem, points = comparison.problem, []
+    points: list[CurvePoint] = []
+    first = comparison.splits[: comparison.first]
     for fraction in fractions:
-        smaller = [_part(split, fraction, seed + k) for k, split in enumerate(comparison.splits)]
+        smaller = [_part(split, fraction, seed + k) for k, split in enumerate(first)]
         if min(len(train) for train, _ in smaller) < 20:
+            work.plan(CURVE, -len(first) * len(models))
             continue
-        scores = _scores(problem, smaller, models, (Arm(BASELINE, "baseline"), arm), seed, tick)
+        scores = _scores(comparison, smaller, models, (Arm(BASELINE, "baseline"), arm), seed, work)
         points += _points(scores, smaller)
     known = {
-        model: (comparison.baseline(model).scores, comparison.outcome(model, arm.label).scores)
+        model: tuple(
+            outcome.scores[: len(first)]
+            for outcome in (comparison.baseline(model), comparison.outcome(model, arm.label))
+        )
         for model in comparison.models
     }
-    points += _points(known, comparison.splits)
+    points += _points(known, first)
     return sorted(points, key=lambda point: (list(models).index(point.model), point.rows))
 
 
@@ -109,24 +118,26 @@ def _part(split: Split, fraction: float, seed: int) -> Split:
 
 
 def _scores(
-    problem: Problem,
+    comparison: Comparison,
     splits: Sequence[Split],
     models: Mapping[str, Any],
     arms: Sequence[Arm],
     seed: int,
-    tick: Tick,
+    work: Work,
 ) -> dict[str, tuple[NDArray[Any], ...]]:
     """Score each model on each arm, all on the same splits."""
     from sklearn.base import clone
     from sklearn.metrics import get_scorer
 
+    problem = comparison.problem
     scorer = get_scorer(problem.metric)
 
     def run(split: Split) -> list[list[float]]:
-        blocks, (train, test) = Blocks(problem, split, {}, seed), split
+        blocks, (train, test) = Blocks(problem, split, comparison.words, seed), split
         rows = []
-        for name, model in models.items():
+        for model in models.values():
             row = []
+            started = clock.perf_counter()
             for arm in arms:
                 try:
                     fitted, tested = blocks.of(arm)
@@ -136,7 +147,7 @@ def _scores(
                     # Too few rows for this model: the curve starts further right.
                     row.append(np.nan)
             rows.append(row)
-            tick(f"learning curve, {len(train)} rows: {name}")
+            work.tick(CURVE, clock.perf_counter() - started)
         return rows
 
     table = np.array(side_by_side(run, splits))
@@ -168,11 +179,12 @@ def importances(
     comparison: Comparison,
     models: Mapping[str, Any],
     *,
-    folds: int,
     seed: int = 0,
-    tick: Tick = lambda what: None,
+    work: Work,
 ) -> list[Importance]:
-    """Shuffle one feature at a time among the test rows; a whole embedding is one feature.
+    """Shuffle one feature at a time among the first round's test rows.
+
+    A whole embedding is one feature.
 
     Returns
     -------
@@ -188,14 +200,15 @@ def importances(
     problem, scorer = comparison.problem, get_scorer(comparison.problem.metric)
 
     def run(split: Split) -> dict[tuple[str, str], float]:
-        blocks, (train, test) = Blocks(problem, split, {}, seed), split
+        blocks, (train, test) = Blocks(problem, split, comparison.words, seed), split
         columns, tested = blocks.of(arm)
         groups = {name: [name] for name in problem.handcrafted}
         for feature in arm.features:
-            parts = [blocks.block(*key)[0].columns for key in arm.blocks if key[0] == feature]
+            parts = [blocks.block(*key)[0].columns for key in blocks.keys(arm) if key[0] == feature]
             groups[feature] = [name for part in parts for name in part]
         drops = {}
         for name, model in models.items():
+            started = clock.perf_counter()
             try:
                 estimator = clone(model).fit(columns, problem.y[train])
                 whole = scorer(estimator, tested, problem.y[test])
@@ -207,10 +220,10 @@ def importances(
                 # A model that fails has said so in the comparison already.
                 continue
             finally:
-                tick(f"importance: {name}")
+                work.tick(SHUFFLING, clock.perf_counter() - started)
         return drops
 
-    runs = side_by_side(run, comparison.splits[:folds])
+    runs = side_by_side(run, comparison.splits[: comparison.first])
     found = []
     for name, feature in dict.fromkeys(key for one in runs for key in one):
         drops = np.array([one[name, feature] for one in runs if (name, feature) in one])

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.lift.ask.arms import plan_arms
+from deepfeast.pipelines.lift.ask.arms import Arm, plan_arms
 from deepfeast.pipelines.lift.ask.models import default_models
-from deepfeast.pipelines.lift.ask.problem import Problem
-from deepfeast.pipelines.lift.ask.splits import make_splits
-from deepfeast.pipelines.lift.measure.bench import Progress, run_arms
-from deepfeast.pipelines.lift.measure.comparison import Comparison
+from deepfeast.pipelines.lift.ask.splits import make_rounds
+from deepfeast.pipelines.lift.measure.bench import run_arms
 from deepfeast.pipelines.lift.measure.directions import Direction, directions
 from deepfeast.pipelines.lift.measure.insights import (
+    CURVE,
     FRACTIONS,
+    SHUFFLING,
     CurvePoint,
     Importance,
     importances,
@@ -25,7 +25,13 @@ from deepfeast.pipelines.lift.measure.insights import (
 from deepfeast.pipelines.lift.measure.leakage import Alarm, find_alarms
 from deepfeast.pipelines.lift.measure.moved import Moved, moved_rows
 from deepfeast.pipelines.lift.measure.segments import Segment, segments
+from deepfeast.pipelines.lift.measure.work import Progress, Work
 from deepfeast.transforms.cores import cores
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.lift.ask.problem import Problem
+    from deepfeast.pipelines.lift.ask.question import Question
+    from deepfeast.pipelines.lift.measure.comparison import Comparison
 
 Contents = Callable[[str, "Sequence[int]"], "list[str | bytes | None]"]
 
@@ -108,16 +114,11 @@ class LiftResult:
 
 def measure_lift(
     problem: Problem,
+    question: Question,
     models: Mapping[str, Any] | None = None,
     *,
     contents: Contents | None = None,
     encode_seconds: Mapping[str, float] | None = None,
-    representations: Sequence[str] = ("raw", "pca", "probe"),
-    alternatives: Sequence[str] = (),
-    repeats: int = 2,
-    folds: int = 5,
-    seed: int = 0,
-    n_jobs: int | None = None,
     progress: Progress | None = None,
 ) -> LiftResult:
     """Compare the arms, and look at what is behind the lift.
@@ -126,6 +127,7 @@ def measure_lift(
     ----------
     problem : Problem
         As `read_problem` returns it.
+    question : Question
     models : mapping of str to estimator, optional
         By default XGBoost and a random forest.
     contents : callable, optional
@@ -133,44 +135,33 @@ def measure_lift(
         or image bytes of each: what people look at.
     encode_seconds : mapping of str to float, optional
         Seconds to encode 1,000 values of a deep feature.
-    representations, repeats, folds, seed, n_jobs, progress
-        As in `compare`.
-    alternatives : sequence of str
-        Deep features that stand in for others, from other encoders.
+    progress : callable, optional
+        Called with what was done, the share of the time that has passed, and the whole.
 
     Returns
     -------
     LiftResult
     """
     started = clock.perf_counter()
+    seed, work = question.seed, Work(progress)
     models = dict(models) if models else default_models(bool(problem.classes), seed)
-    arms = plan_arms(
-        list(problem.deep),
-        representations,
-        list(map(str, problem.texts)),
-        alternatives=alternatives,
-    )
-    splits = make_splits(problem, repeats, folds, seed)
-    alone = sum(arm.kind == "alone" for arm in arms)
-    bar = _Bar(
-        progress,
-        ((len(arms) - alone) * len(models) + alone) * len(splits),
-        len(FRACTIONS) * len(splits) * len(models) + min(folds, len(splits)) * len(models),
-    )
-    comparison = run_arms(
-        problem, arms, splits, models, seed=seed, n_jobs=n_jobs, progress=bar.arms, first=folds
-    )
-    working = {
-        name: model for name, model in models.items() if not comparison.baseline(name).failed
-    }
+    rounds = make_rounds(problem, question)
+    first = len(rounds[0]) if rounds else 0
+    work.plan(CURVE, len(FRACTIONS) * first * len(models))
+    work.plan(SHUFFLING, first * len(models))
+    comparison = run_arms(problem, arms_of(problem, question), rounds, question, models, work)
     inside = insight_arm(comparison)
     runs = {
         name: model
-        for name, model in working.items()
-        if inside and not comparison.outcome(name, inside.label).failed
+        for name, model in models.items()
+        if inside
+        and not comparison.baseline(name).failed
+        and not comparison.outcome(name, inside.label).failed
     }
-    curve = learning_curve(comparison, runs, seed=seed, tick=bar.tick)
-    importance = importances(comparison, runs, folds=folds, seed=seed, tick=bar.tick)
+    for kind, pieces in ((CURVE, len(FRACTIONS) * first), (SHUFFLING, first)):
+        work.plan(kind, -pieces * (len(models) - len(runs)))
+    curve = learning_curve(comparison, runs, seed=seed, work=work)
+    importance = importances(comparison, runs, seed=seed, work=work)
     found = directions(problem, seed=seed)
     moved = moved_rows(comparison, seed=seed)
     return LiftResult(
@@ -185,29 +176,22 @@ def measure_lift(
         ],
         find_alarms(comparison),
         clock.perf_counter() - started,
+        question.name,
         segments=segments(comparison),
         moved=moved,
     )
 
 
-class _Bar:
-    """One progress bar over all stages."""
-
-    def __init__(self, report: Progress | None, first: int, rest: int):
-        import threading
-
-        self.report, self.done, self.total = report, first, first + rest
-        self.lock = threading.Lock()
-
-    def arms(self, what: str, done: int, total: int) -> None:
-        if self.report:
-            self.report(what, done, self.total)
-
-    def tick(self, what: str) -> None:
-        with self.lock:
-            self.done = min(self.done + 1, self.total)
-            if self.report:
-                self.report(what, self.done, self.total)
+def arms_of(problem: Problem, question: Question) -> list[Arm]:
+    """Plan the arms of a question about a problem."""
+    return plan_arms(
+        list(problem.deep),
+        question.representations,
+        list(map(str, problem.texts)),
+        control=question.control,
+        alone=question.alone,
+        alternatives=question.alternatives,
+    )
 
 
 def _shown(

@@ -152,7 +152,7 @@ def _partitions(problem: Problem) -> Iterator[tuple[str, list[tuple[str, NDArray
         classes = enumerate(problem.classes)
         yield problem.target, [(str(name), problem.y == code) for code, name in classes]
     else:
-        yield f"{problem.target_name}, by tenths", _tenths(problem.raw_target)
+        yield f"{problem.target}, by tenths", _tenths(problem.raw_target)
     short = [name for name in problem.handcrafted if _is_short(problem.frame[name])]
     for column in short[:MOST_COLUMNS]:
         yield column, _categories(problem.frame[column])

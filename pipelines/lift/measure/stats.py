@@ -5,25 +5,20 @@ discovery far too often. The corrected resampled t-test widens the interval by t
 
     Nadeau and Bengio (2003), Inference for the Generalization Error, Machine Learning 52.
 
-Several arms are asked at once, so their p-values are corrected by Holm's step-down method,
-which holds whatever the dependence between the arms, with weights fixed beforehand:
-
-    Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Stat. 6.
+What many arms and more than one look change about a verdict stands in `looks`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike
 
-Verdict = Literal["helps", "hurts", "no evidence"]
+Verdict = Literal["helps", "hurts", "borderline", "no evidence"]
 CONFIDENCE = 0.95
 POWER = 0.8
 
@@ -44,6 +39,8 @@ class Lift:
         Splits on which the arm scored higher, and all splits.
     p : float
         Two-sided p-value of this arm alone.
+    spread : float
+        Standard deviation of the differences over the splits.
     """
 
     mean: float
@@ -53,6 +50,7 @@ class Lift:
     wins: int
     splits: int
     p: float
+    spread: float = 0.0
 
 
 def corrected_lift(
@@ -90,52 +88,17 @@ def corrected_lift(
     reach = float(t.ppf((1 + confidence) / 2, count - 1)) * error
     p = float(2 * t.sf(abs(mean) / error, count - 1)) if error > 0 else float(mean == 0)
     wins = int((values > 0).sum())
-    return Lift(mean, mean - reach, mean + reach, error, wins, count, p)
+    return Lift(mean, mean - reach, mean + reach, error, wins, count, p, float(values.std(ddof=1)))
 
 
-def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
-    """Adjust p-values for the number of questions asked (Holm 1979, weights included).
+def projected(lift: Lift, splits: int, test_share: float) -> Lift:
+    """Return the lift as it would stand after more splits of the same rows, were it to stay.
 
-    Parameters
-    ----------
-    p_values : sequence of float of length n
-    weights : sequence of float of length n, optional
-        How much of the allowed error each question may spend; equal by default. They must not
-        depend on the p-values.
-
-    Returns
-    -------
-    list of float of length n
-        The probability of even one false discovery stays below 5 % where those below 0.05 are
-        believed, whatever the dependence between the questions.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    >>> [round(p, 3) for p in holm([0.01, 0.04], weights=[1, 4])]
-    [0.05, 0.05]
+    >>> round(projected(Lift(0.1, 0, 0, 0.04, 4, 5, 0.1, spread=0.06), 30, 0.25).error, 3)
+    0.032
     """
-    p, w = np.asarray(p_values, float), np.ones(len(p_values))
-    if weights is not None:
-        w = np.asarray(weights, float)
-    adjusted, largest, left = np.empty(len(p)), 0.0, w.sum()
-    for position in np.argsort(p / w, kind="stable"):
-        largest = max(largest, min(1.0, p[position] * left / w[position]))
-        adjusted[position] = largest
-        left -= w[position]
-    return [float(value) for value in adjusted]
-
-
-def verdict_of(lift: Lift, adjusted_p: float, confidence: float = CONFIDENCE) -> Verdict:
-    """Say in words what the corrected p-value allows to say.
-
-    >>> verdict_of(corrected_lift([0.1, 0.2, 0.1], 0.2), adjusted_p=0.3)
-    'no evidence'
-    """
-    if adjusted_p >= 1 - confidence or lift.mean == 0:
-        return "no evidence"
-    return "helps" if lift.mean > 0 else "hurts"
+    error = lift.spread * float(np.sqrt(1 / splits + test_share))
+    return replace(lift, splits=splits, error=error)
 
 
 def detectable(lift: Lift, level: float = 1 - CONFIDENCE) -> float:

@@ -161,7 +161,7 @@ def _maps(comparison: Comparison) -> list[Plot]:
                 plots.embedding_map(problem, points, rows, feature),
                 feature,
                 f"{len(rows)} rows on the first two principal components, which hold {share:.0%} "
-                f"of the variance; coloured by {problem.target}.",
+                f"of the variance; coloured by {problem.goal}.",
             )
         )
     return drawn

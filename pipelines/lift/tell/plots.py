@@ -229,7 +229,7 @@ def predictions(problem: Problem, before: Outcome, after: Outcome) -> str:
             )
             axes.set_title(f"{outcome.arm.label}\n{outcome.score:.3f}", color=INK)
             axes.set_xlabel("predicted")
-        both[0].set_ylabel(f"true {problem.target}")
+        both[0].set_ylabel(f"true {problem.goal}")
         both[1].sharey(both[0])
 
     return draw(3.1, paint, f"predictions {after.model}", columns=2)
@@ -309,7 +309,7 @@ def embedding_map(problem: Problem, points: Any, rows: Any, name: str) -> str:
             drawn = axes.scatter(
                 points[kept, 0], points[kept, 1], c=values, cmap=scale, vmin=low, vmax=high, **style
             )
-            bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.7, label=problem.target)
+            bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.7, label=problem.goal)
             bar.outline.set_visible(False)
         axes.set_axis_off()
 

@@ -43,7 +43,7 @@ def as_dict(result: LiftResult) -> dict[str, Any]:
             {"feature": f.feature, "model": f.model, "verdict": f.word, "text": f.sentence}
             for f in findings(comparison)
         ],
-        "target": problem.target,
+        "target": problem.goal,
         "task": problem.task,
         "metric": problem.metric,
         "rows": len(problem.y),
@@ -51,7 +51,7 @@ def as_dict(result: LiftResult) -> dict[str, Any]:
         "handcrafted": problem.handcrafted,
         "deep": {name: len(columns) for name, columns in problem.deep.items()},
         "splits": [{"train": len(a), "test": len(b)} for a, b in comparison.splits],
-        "arms_per_model": comparison.questions,
+        "questions": comparison.questions,
         "arms": [_arm(outcome) for outcome in comparison.outcomes],
         "learning_curve": [asdict(point) for point in result.curve],
         "importance": [asdict(one) for one in result.importance],
@@ -92,6 +92,7 @@ def _arm(outcome: Outcome) -> dict[str, Any]:
         "adjusted_p": outcome.adjusted_p,
         "verdict": outcome.verdict,
         "detectable": outcome.detectable,
+        "rows_needed": outcome.needed,
         "fit_seconds": outcome.fit_seconds,
         "predict_seconds": outcome.predict_seconds,
         "failed": outcome.failed or None,

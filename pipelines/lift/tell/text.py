@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.comparison import Outcome
     from deepfeast.pipelines.lift.measure.result import LiftResult
 
-COLOURS = {"helps": "green", "hurts": "red", "no evidence": "yellow"}
+COLOURS = {"helps": "green", "hurts": "red", "borderline": "cyan", "no evidence": "yellow"}
 
 
 def show(what: Comparison | LiftResult, console: Any = None) -> None:
@@ -38,8 +38,9 @@ def _show_comparison(comparison: Comparison, console: Any) -> None:
     for model in comparison.models:
         console.print(_table(comparison, model))
     console.print(
-        f"{problem.metric} of {problem.target} on {len(problem.y)} rows, {len(comparison.splits)} "
-        f"splits; intervals at 95 %, verdicts corrected for {comparison.questions} arms a model; "
+        f"{problem.metric} of {problem.goal} on {len(problem.y)} rows, up to "
+        f"{len(comparison.splits)} splits; intervals at 95 %, verdicts corrected for all "
+        f"{comparison.questions} questions; "
         f"'seen from' is the smallest lift that these rows would have shown."
     )
     for note in [*problem.notes, *comparison.notes]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.lift.ask.arms import MAIN_FORMS
 from deepfeast.pipelines.lift.measure.stats import corrected_lift
+from deepfeast.pipelines.lift.tell.units import in_units
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
 
 ALL = "all deep features together"
 FORMS = {
+    "columns": "as deep columns",
     "raw": "as raw numbers",
     "pca": "as principal components",
     "probe": "as a probe",
@@ -27,7 +29,7 @@ class Finding:
     Attributes
     ----------
     feature, model : str
-    word : {"helps", "hurts", "no evidence", "not run"}
+    word : {"helps", "hurts", "borderline", "no evidence", "not run"}
     sentence : str
     outcome : Outcome or None
         The arm that the sentence speaks of.
@@ -50,31 +52,99 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 
 def headline(comparison: Comparison) -> str:
-    """Answer in one line.
+    """Answer in one line: yes or no, for which model, by how much.
 
-    A feature counts as helping if it helps one of the models.
+    "Yes" where a feature, or all together, helps one of the models; the error of all verdicts
+    together stays below 5 %.
     """
-    found = [one for one in findings(comparison) if one.feature != ALL]
-    names = list(dict.fromkeys(one.feature for one in found))
-    words = {name: {one.word for one in found if one.feature == name} for name in names}
-    helping = [name for name in names if "helps" in words[name]]
-    hurting = [name for name in names if "hurts" in words[name] and name not in helping]
-    together = {one.word for one in findings(comparison) if one.feature == ALL}
-    rest = [name for name in names if name not in [*helping, *hurting]]
-    if not helping:
-        if "helps" in together:
-            return "Yes, together: each deep feature alone shows too little to be sure of."
-        if hurting:
-            return (
-                f"No. {_list(hurting)} {_verb(hurting, 'make')} the model worse: leave it as it is."
-            )
-        return "No evidence that deep features help here. Leave the model as it is."
-    parts = [f"Yes: {_list(helping)} {_verb(helping, 'help')}."]
+    every = findings(comparison)
+    found = [one for one in every if one.feature != ALL]
+    helping = [one for one in every if one.word == "helps"]
+    if helping:
+        return " ".join(
+            [_yes(comparison, helping), *_rest(found, helping), *_still_below(comparison, helping)]
+        )
+    near = [one for one in every if one.word == "borderline"]
+    if near:
+        return _borderline(near)
+    hurting = list(dict.fromkeys(one.feature for one in found if one.word == "hurts"))
+    if hurting:
+        return f"No. {_list(hurting)} {_verb(hurting, 'make')} the model worse: leave it as it is."
+    return "No evidence that deep features help here. Leave the model as it is."
+
+
+def _yes(comparison: Comparison, helping: list[Finding]) -> str:
+    """Name what helps, the model that gains most, and its gain."""
+    names = list(dict.fromkeys(one.feature for one in helping if one.feature != ALL))
+    best = max(helping, key=lambda one: _mean(one))
+    assert best.outcome is not None
+    what = f"{_list(names)} {_verb(names, 'help')}" if names else f"{ALL} help"
+    models = list(dict.fromkeys(one.model for one in helping))
+    before = comparison.baseline(best.model)
+    size = in_units(comparison.problem, before, best.outcome)
+    score = (
+        f"{comparison.problem.metric_word} {comparison.before(best.outcome):.3f} → "
+        f"{best.outcome.score:.3f}"
+    )
+    with_ = "" if len(names) == 1 and best.feature == names[0] else f" with {best.feature}"
+    gain = f"{best.model}{with_}: {size + ', ' if size else ''}{score}"
+    return f"Yes: {what} {_list(models)}. {gain}."
+
+
+def _rest(found: list[Finding], helping: list[Finding]) -> list[str]:
+    """Say of the features that help no model what to do with them."""
+    helped = {one.feature for one in helping}
+    words: dict[str, set[str]] = {}
+    for one in found:
+        if one.feature not in helped:
+            words.setdefault(one.feature, set()).add(one.word)
+    hurting = [name for name, said in words.items() if "hurts" in said]
+    near = [name for name, said in words.items() if "borderline" in said and name not in hurting]
+    nothing = [name for name in words if name not in [*hurting, *near]]
+    parts = []
+    if near:
+        parts.append(f"Borderline: {_list(near)}.")
     if hurting:
         parts.append(f"{_list(hurting)} {_verb(hurting, 'hurt')}: leave out.")
-    if rest:
-        parts.append(f"No evidence for {_list(rest)}: leave out.")
-    return " ".join(parts)
+    if nothing:
+        parts.append(f"No evidence for {_list(nothing)}{' alone' if ALL in helped else ''}.")
+    return parts
+
+
+def _still_below(comparison: Comparison, helping: list[Finding]) -> list[str]:
+    """Say where a model with deep features stays below another model without them."""
+    helped = {one.model for one in helping}
+    models = [name for name in comparison.models if not comparison.baseline(name).failed]
+    if len(models) < 2:
+        return []
+    leader = max(models, key=lambda name: comparison.baseline(name).score)
+    parts = []
+    for name in models:
+        best = comparison.best(name)
+        if name != leader and name in helped and best is not None:
+            count = len(best.scores)
+            without = float(comparison.baseline(leader).scores[:count].mean())
+            if best.score < without and count <= len(comparison.baseline(leader).scores):
+                parts.append(
+                    f"{leader} without deep features ({without:.3f}) is still better than "
+                    f"{name} with them ({best.score:.3f})."
+                )
+    return parts
+
+
+def _borderline(near: list[Finding]) -> str:
+    names = list(dict.fromkeys(one.feature for one in near))
+    needed = [one.outcome.needed for one in near if one.outcome is not None and one.outcome.needed]
+    rows = f" About {min(needed):,} rows would decide it." if needed else ""
+    models = list(dict.fromkeys(one.model for one in near))
+    return (
+        f"Borderline: {_list(names)} may help {_list(models)}, and other splits of the same rows "
+        f"could say yes or no.{rows}"
+    )
+
+
+def _mean(finding: Finding) -> float:
+    return finding.outcome.lift.mean if finding.outcome and finding.outcome.lift else 0.0
 
 
 def _finding(comparison: Comparison, features: tuple[str, ...], model: str) -> Finding:
@@ -106,23 +176,29 @@ def _rank(outcome: Outcome) -> tuple[Any, ...]:
 def _sentence(comparison: Comparison, best: Outcome, ran: list[Outcome]) -> str:
     lift, metric = best.lift, comparison.problem.metric_word
     assert lift is not None
-    before, form = comparison.baseline(best.model).score, FORMS.get(best.arm.how, best.arm.how)
+    before, form = comparison.before(best), FORMS.get(best.arm.how, best.arm.how)
     size = (
         f"{before:.3f} → {best.score:.3f} {metric} {form}, {signed(lift.mean)} "
         f"(95 % interval {signed(lift.low)} to {signed(lift.high)})"
     )
     text = f"{best.model}: {size}."
     if best.verdict == "helps":
-        return text + _against_words(comparison, best)
+        units = in_units(comparison.problem, comparison.baseline(best.model), best)
+        said = f" In other words: {units}." if units else ""
+        return text + said + _against_words(comparison, best)
+    if best.verdict == "borderline":
+        text += " Too near the line to say: other splits of the same rows could turn it."
+        if best.needed:
+            text += f" About {best.needed:,} rows would decide it, were the gain as it now seems."
     if best.verdict == "no evidence":
         why = (
             "Luck can explain that"
             if lift.p > 0.05
-            else f"Not enough where {comparison.questions} arms are asked at once"
+            else f"Not enough where {comparison.questions} questions are asked at once"
         )
         text += f" {why}; {signed(best.detectable or 0.0)} would have been seen."
-    worse = [o.arm.how for o in ran if o.verdict == "hurts" and o is not best]
-    return text + (f" As {_list(worse)} it hurts." if worse else "")
+    worse = [FORMS.get(o.arm.how, o.arm.how) for o in ran if o.verdict == "hurts" and o is not best]
+    return text + (f" {_list(worse).capitalize()} it hurts." if worse else "")
 
 
 def _against_words(comparison: Comparison, best: Outcome) -> str:
@@ -137,14 +213,16 @@ def _against_words(comparison: Comparison, best: Outcome) -> str:
     ]
     if not rivals:
         return ""
-    share = sum(len(test) / len(train) for train, test in comparison.splits)
-    gap = corrected_lift(best.scores - rivals[0].scores, share / len(comparison.splits))
+    count = min(len(best.scores), len(rivals[0].scores))
+    gap = corrected_lift(
+        best.scores[:count] - rivals[0].scores[:count], comparison.test_share(count)
+    )
     size = f"{signed(gap.mean)}, {signed(gap.low)} to {signed(gap.high)}"
     if gap.low > 0:
-        return f" That is more than plain TF-IDF of the same text gives ({size})."
+        return f" That is more than the words alone give ({size})."
     if gap.high < 0:
-        return f" Plain TF-IDF of the same text gives more ({size} the other way round)."
-    return f" Plain TF-IDF of the same text may do as well (difference {size})."
+        return f" The words alone, by TF-IDF, give more ({size} the other way round)."
+    return f" The words alone, by TF-IDF, may do as well (difference {size})."
 
 
 def signed(number: float) -> str:

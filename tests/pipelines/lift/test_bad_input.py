@@ -6,6 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.measure.result import measure_lift
 from deepfeast.transforms.errors import LiftError
 
@@ -22,10 +23,21 @@ def shop(rows=60):
     return frame
 
 
+FEATURES = {"photo": PHOTO, "title": TITLE}
+
+
 def measure(frame, target="price", groups=None, models=RIDGE, folds=3, **options):
-    features = {"photo": PHOTO, "title": TITLE}
-    problem = read_problem(frame, target, groups, features, handcrafted=["size"], **options)
-    return measure_lift(problem, models, representations=("pca", "probe"), repeats=1, folds=folds)
+    question = Question(
+        target,
+        groups,
+        handcrafted=["size"],
+        representations=("pca", "probe"),
+        repeats=1,
+        most_repeats=1,
+        folds=folds,
+        **options,
+    )
+    return measure_lift(read_problem(frame, question, FEATURES), question, models)
 
 
 def failed(result):
@@ -71,7 +83,7 @@ def test_an_embedding_without_any_vector_is_left_out():
 
 def test_columns_of_an_embedding_left_out_are_no_handcrafted_columns():
     frame = shop().assign(**dict.fromkeys(PHOTO, np.nan))
-    problem = read_problem(frame, "price", None, {"photo": PHOTO, "title": TITLE})
+    problem = read_problem(frame, Question("price"), FEATURES)
     assert problem.handcrafted == ["size"]
 
 
@@ -134,7 +146,7 @@ def test_infinite_targets_are_left_out(log_target):
 def test_infinite_features_count_as_missing():
     frame = shop()
     frame.loc[3, "photo_001"] = -np.inf
-    problem = read_problem(frame, "price", None, {"photo": PHOTO, "title": TITLE})
+    problem = read_problem(frame, Question("price"), FEATURES)
     assert problem.notes == ["Infinite in photo, taken for missing: 1 of the rows."]
     assert problem.has_vector["photo"].sum() == 59
 

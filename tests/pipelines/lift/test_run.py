@@ -1,5 +1,6 @@
 """deepfeast lift from end to end: a Feast repo, labels, the command, and what it wrote."""
 
+import dataclasses
 import json
 import re
 
@@ -11,6 +12,8 @@ import typer
 from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
+from deepfeast.pipelines.lift.ask.models import named_models
+from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.cli import lift
 from deepfeast.pipelines.lift.run import run_lift
 from deepfeast.transforms.errors import ColumnNotFound, LiftError, SourceNotFound
@@ -79,13 +82,17 @@ def shop(tmp_path_factory, Shirts):
     return shop
 
 
-FAST = {"columns": ["size"], "representations": ("probe",), "repeats": 1}
+ASKED = {"representations": ("probe",), "repeats": 1, "most_repeats": 1}
+QUESTION = {field.name for field in dataclasses.fields(Question)}
 
 
 def measure(shop, labels="labels.parquet", **options):
     labels = shop.folder / labels if isinstance(labels, str) else labels
-    settings = {"service": "wear", "pickled": shop.folder / "ridge.pkl", **FAST, **options}
-    return run_lift(shop.folder, labels, "price", **settings)
+    asked = {name: options.pop(name) for name in list(options) if name in QUESTION}
+    question = Question("price", **{**ASKED, **asked})
+    models = named_models(None, shop.folder / "ridge.pkl")
+    settings = {"service": "wear", "models": models, "columns": ["size"], **options}
+    return run_lift(shop.folder, labels, question, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +107,7 @@ def test_a_service_and_labels_become_a_verdict(shop, tmp_path):
     assert result.comparison.problem.handcrafted == ["size"]
     assert result.source == "labels.parquet"
     page = (tmp_path / "report" / "lift.html").read_text()
-    assert "Yes: vec helps." in page
+    assert "Yes: vec helps ridge." in page
     # The longest first words raise the price most; the raw table's texts are shown.
     raising = result.directions[0]
     assert raising.title == "raise price most"
@@ -121,7 +128,7 @@ def test_costs_are_measured(plain):
 
 
 def test_the_cheap_rival_reads_the_same_texts(plain):
-    rival = plain.comparison.outcome("ridge", "+ words of vec (tfidf)")
+    rival = plain.comparison.outcome("ridge", "+ words of vec (words)")
     assert rival.lift is not None
 
 
@@ -146,13 +153,9 @@ def test_a_fit_that_saw_the_tested_time_is_noted(shop, tmp_path, Shirts):
     result = run_lift(
         other.store,
         labels,
-        "price",
+        Question("price", time="event_timestamp", representations=["raw"], repeats=1, folds=2),
         service="wear",
-        time="event_timestamp",
-        pickled=shop.folder / "ridge.pkl",
-        representations=["raw"],
-        repeats=1,
-        folds=2,
+        models=named_models(None, shop.folder / "ridge.pkl"),
     )
     assert any("vec was fitted on rows up to 2024-04-20" in note for note in result.notes)
 
@@ -199,7 +202,7 @@ def test_bad_input_is_named(shop):
     with pytest.raises(ColumnNotFound, match=r"no column 'sellr' in the labels.*'seller'"):
         measure(shop, groups="sellr")
     with pytest.raises(LiftError, match="give one model"):
-        measure(shop, model="a:b")
+        named_models("a:b", shop.folder / "ridge.pkl")
     with pytest.raises(LiftError, match=r"which column should .* Name one with --column"):
         measure(shop, encoders=[LONGER], column="description")
 
@@ -229,10 +232,12 @@ def test_the_command(shop, run, tmp_path):
     words += ["--allow-pickle", shop.folder / "ridge.pkl", "--repeats", 1, "--out", tmp_path]
     done = run(*words)
     assert done.exit_code == 0, done.output
-    assert "Yes: vec helps." in done.output
-    assert json.loads((tmp_path / "lift.json").read_text())["verdict"] == "Yes: vec helps."
+    assert "Yes: vec helps ridge." in done.output
+    assert json.loads((tmp_path / "lift.json").read_text())["verdict"].startswith(
+        "Yes: vec helps ridge. ridge: median error 2.83 → 0.345"
+    )
     body = json.loads(run(*words, "--json").stdout)
-    assert body["arms_per_model"] == 2
+    assert body["questions"] == 2
 
 
 def test_its_help_teaches_by_example(run):
@@ -244,5 +249,6 @@ def test_its_help_teaches_by_example(run):
 
 def test_a_static_table_is_measured_as_of_now(shop):
     labels = pd.read_parquet(shop.folder / "labels.parquet").drop(columns="event_timestamp")
-    result = run_lift(shop.folder, labels, "price", service="wear", representations=("probe",))
+    question = Question("price", representations=("probe",), most_repeats=2)
+    result = run_lift(shop.folder, labels, question, service="wear")
     assert any("every feature is as of now" in note for note in result.notes)

@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from deepfeast.pipelines.lift import compare
-from deepfeast.pipelines.lift.ask.arms import Arm, Blocks, plan_arms
 from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
 from deepfeast.pipelines.lift.ask.problem import read_problem
-from deepfeast.pipelines.lift.ask.splits import forward_splits, make_splits
+from deepfeast.pipelines.lift.ask.question import Question
+from deepfeast.pipelines.lift.ask.splits import make_rounds
 from deepfeast.pipelines.lift.measure.comparison import LINEAR
 from deepfeast.pipelines.lift.measure.leakage import find_alarms
 from deepfeast.pipelines.lift.measure.result import measure_lift
@@ -23,22 +23,14 @@ from deepfeast.transforms.errors import ColumnNotFound, LiftError
 VEC = [f"vec_{position:03d}" for position in range(6)]
 NOISE = [f"noise_{position:03d}" for position in range(6)]
 FAST = {"ridge": Ridge(1.0)}
-
-
-@pytest.fixture
-def shop():
-    """200 rows: the price hangs on size and on vec; noise says nothing; sellers have 2 rows."""
-    random = np.random.default_rng(7)
-    frame = pd.DataFrame(random.normal(size=(200, 12)), columns=[*VEC, *NOISE])
-    frame["size"] = random.normal(size=200)
-    frame["colour"] = random.choice(["red", "blue"], 200)
-    frame["seller"] = np.arange(200) // 2
-    frame["price"] = frame["size"] + frame[VEC].sum(axis=1) + random.normal(size=200)
-    return frame
+ASKED = Question(
+    "price", "seller", handcrafted=["size"], representations=("probe",), repeats=2, most_repeats=2
+)
 
 
 def ask(frame, target="price", groups=None, features=None, **options):
-    settings = {"models": FAST, "handcrafted": ["size"], "representations": ("probe",), **options}
+    settings = {"models": FAST, "handcrafted": ["size"], "representations": ("probe",)}
+    settings |= {"repeats": 2, "most_repeats": 2, **options}
     return compare(frame, target, groups, feature_groups=features or {"vec": VEC}, **settings)
 
 
@@ -46,7 +38,8 @@ def test_a_useful_feature_helps_and_noise_does_not(shop):
     comparison = ask(shop, features={"vec": VEC, "noise": NOISE})
     assert comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
     assert comparison.outcome("ridge", "+ noise (probe)").verdict == "no evidence"
-    assert headline(comparison) == "Yes: vec helps. No evidence for noise: leave out."
+    assert headline(comparison).startswith("Yes: vec helps ridge. ridge: median error 2.07 → 0.768")
+    assert headline(comparison).endswith("No evidence for noise alone.")
     words = {(one.feature, one.word) for one in findings(comparison)}
     assert ("all deep features together", "helps") in words
 
@@ -61,87 +54,6 @@ def test_the_embedding_alone_is_scored_by_a_linear_model(shop):
     alone = ask(shop).outcome(LINEAR, "vec alone (probe)")
     assert 0.5 < alone.score < 0.9
     assert alone.lift is None
-
-
-def test_the_arms_that_are_asked():
-    arms = plan_arms(["a", "b"], ["raw", "pca", "probe"], texts=["b"])
-    assert [arm.label for arm in arms] == [
-        "handcrafted",
-        "+ a (raw)",
-        "+ a (pca)",
-        "+ a (probe)",
-        "+ b (raw)",
-        "+ b (pca)",
-        "+ b (probe)",
-        "+ all (raw)",
-        "+ all (pca)",
-        "+ all (probe)",
-        "+ all (pca+probe)",
-        "+ words of b (tfidf)",
-        "+ all, shuffled (pca+probe)",
-        "a alone (probe)",
-        "b alone (probe)",
-        "all alone (probe)",
-    ]
-
-
-def test_another_encoder_is_asked_alone_and_is_no_part_of_all():
-    arms = plan_arms(["a", "b", "a__other"], ["probe"], alternatives=["a__other"])
-    assert {arm.features for arm in arms if arm.name == "+ all"} == {("a", "b")}
-    assert any(arm.features == ("a__other",) and arm.kind == "deep" for arm in arms)
-
-
-def problem_of(frame, groups="seller", **options):
-    return read_problem(frame, "price", groups, {"vec": VEC}, handcrafted=["size"], **options)
-
-
-def test_groups_are_never_split(shop):
-    problem = problem_of(shop)
-    splits = make_splits(problem, repeats=2, folds=5, seed=0)
-    assert len(splits) == 10
-    for train, test in splits:
-        assert not set(problem.groups[train]) & set(problem.groups[test])
-        assert len(train) + len(test) == 200
-
-
-def test_time_only_runs_forward(shop):
-    shop["sold"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200)[::-1], unit="D")
-    problem = problem_of(shop, groups=None, time="sold")
-    splits = make_splits(problem, repeats=1, folds=5, seed=0)
-    assert len(splits) == 5
-    for train, test in splits:
-        assert problem.times[train].max() < problem.times[test].min()
-    assert ask(shop, time="sold").outcome("ridge", "+ vec (probe)").verdict == "helps"
-
-
-def test_rows_of_one_moment_stay_together_and_tested_groups_are_not_learned():
-    days = np.array([1, 1, 2, 2, 3, 3])
-    groups = np.array([0, 1, 0, 2, 3, 1])
-    splits = forward_splits(days, groups, windows=2)
-    assert [(a.tolist(), b.tolist()) for a, b in splits] == [([1], [2, 3]), ([0, 2, 3], [4, 5])]
-
-
-def test_nothing_of_a_test_row_reaches_its_columns(shop):
-    problem = problem_of(shop, texts={"vec": ["red shirt", "blue hat"] * 100})
-    split = make_splits(problem, 1, 5, 0)[0]
-    changed = shop.copy()
-    changed.loc[split[1], "price"] = 99.0
-    for how in ("pca", "probe", "tfidf"):
-        from deepfeast.pipelines.lift.ask.arms import word_counts
-
-        before = Blocks(problem, split, word_counts(problem.texts)).block("vec", how)
-        other = problem_of(changed, texts={"vec": ["red shirt", "blue hat"] * 100})
-        after = Blocks(other, split, word_counts(other.texts)).block("vec", how)
-        assert np.array_equal(before[0], after[0])
-        assert np.array_equal(before[1], after[1])
-
-
-def test_a_block_is_fitted_once_and_shared(shop):
-    problem = problem_of(shop)
-    blocks = Blocks(problem, make_splits(problem, 1, 5, 0)[0])
-    first = blocks.block("vec", "probe")
-    assert blocks.of(Arm("+ vec", "deep", ("vec",), "probe"))[0].shape == (160, 2)
-    assert blocks.block("vec", "probe") is first
 
 
 def test_classes_and_the_metric_are_found_out(shop):
@@ -169,6 +81,7 @@ def test_the_default_models_take_categories_and_missing_vectors(shop):
         handcrafted=["size", "colour"],
         representations=("raw", "probe"),
         repeats=1,
+        most_repeats=1,
         control=False,
     )
     assert comparison.models == ["XGBoost", "random forest"]
@@ -178,7 +91,7 @@ def test_the_default_models_take_categories_and_missing_vectors(shop):
 
 def test_handcrafted_columns_are_found_and_the_rest_is_named(shop):
     shop["note"] = [f"text {row}" for row in range(200)]
-    problem = read_problem(shop, "price", "seller", {"vec": VEC, "noise": NOISE})
+    problem = read_problem(shop, Question("price", "seller"), {"vec": VEC, "noise": NOISE})
     assert sorted(problem.handcrafted) == ["colour", "size"]
     assert any("note" in note for note in problem.notes)
 
@@ -187,8 +100,9 @@ def test_a_split_that_lacks_a_class_is_left_out(shop):
     shop["sold"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200), unit="D")
     shop["kind"] = np.where(shop["price"] > 0, "dear", "cheap")
     shop.loc[100:120:10, "kind"] = "new"  # first seen in the middle
-    problem = read_problem(shop, "kind", None, {"vec": VEC}, time="sold", handcrafted=["size"])
-    splits = make_splits(problem, repeats=1, folds=10, seed=0)
+    question = Question("kind", time="sold", handcrafted=["size"], repeats=1, folds=10)
+    problem = read_problem(shop, question, {"vec": VEC})
+    (splits,) = make_rounds(problem, question)
     assert 2 <= len(splits) < 10
     assert all(len(np.unique(problem.y[train])) == 3 for train, _ in splits)
     assert "splits are left out" in problem.notes[-1]
@@ -199,7 +113,7 @@ def test_a_split_that_lacks_a_class_is_left_out(shop):
 
 def test_rows_without_target_are_left_out_with_their_texts(shop):
     shop.loc[[0, 5], "price"] = np.nan
-    problem = problem_of(shop, texts={"vec": [f"row {row}" for row in range(200)]})
+    problem = read_problem(shop, ASKED, {"vec": VEC}, {"vec": [f"row {row}" for row in range(200)]})
     assert len(problem.y) == 198
     assert problem.notes == ["2 rows have no price and are left out."]
     assert problem.texts["vec"].iloc[0] == "row 1"
@@ -279,7 +193,7 @@ class Broken(Fragile):
 
 
 def test_a_model_that_never_works_is_said_not_to_run(shop):
-    result = measure_lift(problem_of(shop), {"broken": Broken()}, representations=("probe",))
+    result = measure_lift(read_problem(shop, ASKED, {"vec": VEC}), ASKED, {"broken": Broken()})
     assert [one.word for one in findings(result.comparison)] == ["not run"]
     assert "no licence" in findings(result.comparison)[0].sentence
     assert result.curve == []
@@ -375,9 +289,9 @@ def test_a_pickled_model_is_loaded(tmp_path):
 def test_the_whole_result_holds_every_score(shop, tmp_path):
     seen = []
     result = measure_lift(
-        problem_of(shop),
+        read_problem(shop, ASKED, {"vec": VEC}),
+        ASKED,
         FAST,
-        representations=("probe",),
         progress=lambda what, done, total: seen.append((done, total)),
     )
     assert seen[-1][0] == seen[-1][1]
@@ -396,9 +310,48 @@ def test_the_whole_result_holds_every_score(shop, tmp_path):
 
 
 def test_directions_show_the_rows_at_both_ends(shop):
-    result = measure_lift(problem_of(shop), FAST, representations=("probe",))
+    result = measure_lift(read_problem(shop, ASKED, {"vec": VEC}), ASKED, FAST)
     high, low = result.directions
     assert (high.title, low.title) == ("raise price most", "lower price most")
     truth = shop[VEC].sum(axis=1)
     assert truth[[one.row for one in high.examples]].min() > truth.quantile(0.9)
     assert truth[[one.row for one in low.examples]].max() < truth.quantile(0.1)
+
+
+def test_splits_are_drawn_until_it_is_clear_and_no_further(shop):
+    comparison = ask(shop, features={"vec": VEC, "noise": NOISE}, repeats=2, most_repeats=6)
+    count = {o.arm.label: len(o.scores) for o in comparison.outcomes}
+    assert count["+ vec (probe)"] == 10  # clear at the first look that may settle
+    assert count["+ noise (probe)"] <= 10  # given up by then
+    assert comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
+
+
+def test_a_rerun_with_other_splits_never_turns_yes_into_no(shop):
+    for strength in (0.15, 0.3, 0.6):  # from nothing to see to plain to see
+        shop["price"] = shop["size"] + strength * shop[VEC].sum(axis=1) + shop[NOISE].sum(axis=1)
+        words = {
+            ask(shop, most_repeats=6, seed=seed, alone=False)
+            .outcome("ridge", "+ vec (probe)")
+            .verdict
+            for seed in range(8)
+        }
+        assert not {"helps", "no evidence"} <= words
+
+
+def test_a_model_that_stays_behind_another_one_is_told_so(shop):
+    shop["size"] *= 3  # without vectors the first model is far ahead
+    shop["price"] = shop["size"] + shop[VEC].sum(axis=1) + shop[NOISE[0]]
+    text = headline(ask(shop, models={**FAST, "blind": Blind()}))
+    assert "ridge without deep features" in text
+    assert "is still better than blind with them" in text
+    assert "still better" not in headline(ask(shop))
+
+
+class Blind(Ridge):
+    """A model that does not see the size."""
+
+    def fit(self, X, y):
+        return super().fit(X.drop(columns="size").assign(one=1.0), y)
+
+    def predict(self, X):
+        return super().predict(X.drop(columns="size").assign(one=1.0))

@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.measure.result import measure_lift
 
 TEXT = [f"text_vec_{position:03d}" for position in range(6)]
@@ -40,11 +41,12 @@ def contents(feature, rows):
 def measured(target, model, **options):
     features = {"text_vec": TEXT, "photo_vec": PHOTO}
     texts = {"text_vec": [f"shirt {row % 9}" for row in range(150)]}
-    problem = read_problem(
-        shop(), target, None, features, handcrafted=["size", "age"], texts=texts, **options
-    )
     forms = ("pca", "probe")
-    return measure_lift(problem, {"old model": model}, contents=contents, representations=forms)
+    question = Question(
+        target, handcrafted=["size", "age"], representations=forms, most_repeats=2, **options
+    )
+    problem = read_problem(shop(), question, features, texts)
+    return measure_lift(problem, question, {"old model": model}, contents=contents)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,153 @@
+"""The columns that each arm adds, fitted inside a split and shared by all models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from deepfeast.pipelines.lift.ask.arms import COMPONENTS, Arm
+from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.lift.ask.problem import Problem
+    from deepfeast.pipelines.lift.ask.splits import Split
+
+Pair = tuple[pd.DataFrame, pd.DataFrame]
+
+
+@dataclass
+class Blocks:
+    """The columns of one split, each block fitted once on its training rows and then shared.
+
+    Parameters
+    ----------
+    problem : Problem
+    split : (train, test)
+    texts : mapping of str to sparse matrix of shape (n_rows, n_words)
+        Word counts of each text column, from a stateless hash: nothing is fitted on them yet.
+    seed : int
+        Shuffles the control.
+    """
+
+    problem: Problem
+    split: Split
+    texts: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    _made: dict[tuple[str, str], Pair] = field(default_factory=dict)
+
+    def of(self, arm: Arm) -> Pair:
+        """Return the columns of an arm: training rows, test rows."""
+        parts = [self.block(*key) for key in self.keys(arm)]
+        if arm.kind != "alone":
+            parts.insert(0, self._handcrafted())
+        return (
+            pd.concat([part[0] for part in parts], axis=1),
+            pd.concat([part[1] for part in parts], axis=1),
+        )
+
+    def keys(self, arm: Arm) -> list[tuple[str, str]]:
+        """Return the blocks of an arm, as (feature, how); words only where there is a text."""
+        return [
+            (feature, how)
+            for feature, how in arm.blocks
+            if how != "words" or feature.removeprefix("shuffled:") in self.texts
+        ]
+
+    def block(self, feature: str, how: str) -> Pair:
+        """Return one block, fitting it at its first use."""
+        key = (feature, how)
+        if key not in self._made:
+            started = time.perf_counter()
+            make = self._words if how == "words" else self._vectors
+            self._made[key] = make(feature, how)
+            self.seconds[key] = time.perf_counter() - started
+        return self._made[key]
+
+    def filled(self, train: pd.DataFrame, test: pd.DataFrame) -> Pair:
+        """Fill what deep features lack with their training means; the user's columns stay."""
+        own = [name for name in train.columns if name not in self.problem.handcrafted]
+        means = train[own].mean().fillna(0.0)
+        return train.fillna(means), test.fillna(means)
+
+    def _handcrafted(self) -> Pair:
+        columns = self.problem.frame[self.problem.handcrafted]
+        return columns.iloc[self.split[0]], columns.iloc[self.split[1]]
+
+    def _vectors(self, feature: str, how: str) -> Pair:
+        name = feature.removeprefix("shuffled:")
+        vectors = self.problem.frame[self.problem.deep[name]]
+        if name != feature:
+            vectors = shuffled(vectors, self.seed)
+        train, test = (vectors.iloc[rows] for rows in self.split)
+        if how == "raw":
+            return train, test
+        if how == "pca":
+            step: Any = EmbeddingPCA(COMPONENTS).set_output(transform="pandas")
+            return step.fit_transform(train), step.transform(test)
+        probe = self._probe().set_output(transform="pandas")
+        rows = self.split[0]
+        groups = None if self.problem.groups is None else self.problem.groups[rows]
+        return probe.fit_transform(train, self.problem.y[rows], groups=groups), probe.transform(
+            test
+        )
+
+    def _probe(self) -> LinearProbe:
+        task = "classification" if self.problem.classes else "regression"
+        return LinearProbe(task=task, cv=self._inner_folds(), random_state=self.seed)
+
+    def _inner_folds(self) -> Any:
+        if self.problem.times is None:
+            return 5
+        from deepfeast.pipelines.lift.ask.splits import forward_splits
+
+        rows = self.split[0]
+        groups = None if self.problem.groups is None else self.problem.groups[rows]
+        return forward_splits(self.problem.times[rows], groups, 5, first=1 / 6)
+
+    def _words(self, feature: str, how: str) -> Pair:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.pipeline import make_pipeline
+
+        text = feature.removeprefix("shuffled:")
+        counts = self.texts[text]
+        if text != feature:
+            counts = counts[np.random.default_rng(self.seed).permutation(counts.shape[0])]
+        train, test = (counts[rows] for rows in self.split)
+        size = min(COMPONENTS, len(self.split[0]) - 1)
+        step = make_pipeline(
+            TfidfTransformer(sublinear_tf=True), TruncatedSVD(size, random_state=self.seed)
+        )
+        names = [f"{text}_words_{number:02d}" for number in range(size)]
+        fitted, applied = step.fit_transform(train), step.transform(test)
+        return (
+            pd.DataFrame(fitted, columns=names, index=self.split[0]),
+            pd.DataFrame(applied, columns=names, index=self.split[1]),
+        )
+
+
+def shuffled(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Give each row that has a vector another such row's: what is left is no information."""
+    present = np.flatnonzero(vectors.notna().all(axis=1).to_numpy())
+    values = vectors.to_numpy(copy=True)
+    values[present] = values[np.random.default_rng(seed).permutation(present)]
+    return pd.DataFrame(values, columns=vectors.columns, index=vectors.index)
+
+
+def word_counts(texts: pd.DataFrame) -> dict[str, Any]:
+    """Count the words of each column of texts; a missing text has none."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hasher = HashingVectorizer(
+        n_features=2**16, norm=None, alternate_sign=False, stop_words="english"
+    )
+    return {
+        str(name): hasher.transform([text if isinstance(text, str) else "" for text in column])
+        for name, column in texts.items()
+    }
