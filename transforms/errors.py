@@ -9,7 +9,6 @@
     │   ├── EncoderNotFound       no encoder answers to that string
     │   └── FeatureNotFound       no view, service or feature of that name
     ├── EncoderError              an encoder cannot be loaded, or breaks its contract
-    │   └── MissingDependency     an optional package is not installed
     ├── TableError                the embedding table refuses
     │   ├── NeverEmbedded         the view has no embedding table yet
     │   ├── FingerprintMismatch   the table holds vectors of another encoder
@@ -74,10 +73,6 @@ class FeatureNotFound(SpecError):
 
 class EncoderError(DeepfeastError):
     """An encoder cannot be loaded, or breaks its contract."""
-
-
-class MissingDependency(EncoderError):
-    """An optional package is not installed; the message names the command that installs it."""
 
 
 class TableError(DeepfeastError):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 # Read in pieces of this many bytes: whole column chunks of vectors would fill the memory.
 LOCAL_BUFFER, REMOTE_BUFFER = 1 << 20, 1 << 23
@@ -83,9 +82,9 @@ def _conform(
     arrays = []
     for column in schema:
         if column.name in batch.schema.names:
-            array = batch.column(column.name)
-            arrays.append(array if array.type == column.type else pc.cast(array, column.type))
+            arrays.append(batch.column(column.name))
         else:
             value = pa.scalar(constants.get(column.name), column.type)
             arrays.append(pa.repeat(value, len(batch)))
+    # It casts a column of another type, and raises where that would lose values.
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
