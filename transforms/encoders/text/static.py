@@ -1,0 +1,216 @@
+"""``text-tiny``: a table of vectors for word pieces, summed over a text; no network at all.
+
+Distilled from all-MiniLM-L6-v2 (training/text_tiny.py). A text's vector is the weighted sum of its
+pieces' vectors, scaled to length one, after the recipe of static sentence embeddings:
+
+    Arora, Liang and Ma (2017), A Simple but Tough-to-Beat Baseline for Sentence Embeddings, ICLR.
+
+The table holds whole numbers, and whole numbers add up to the same sum in any order; what follows
+is one square root and one division. So every machine gives the same bits.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deepfeast.transforms.encoders.base import Encoder
+from deepfeast.transforms.encoders.files import digest, file_hash
+from deepfeast.transforms.encoders.options import check_options
+from deepfeast.transforms.errors import EncoderNotFound, Reject
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DIM = 256
+# Beyond it a sum could leave 32 bits; a text's end tells little after so much.
+MAX_CHARACTERS = 16_000
+LONGEST_WORD = 64
+CACHED_WORDS = 100_000
+# The weight of a piece that occurs n times, in sixteenths: a tenth mention says little new.
+WEIGHTS = np.rint(16 * np.sqrt(np.arange(MAX_CHARACTERS + 1))).astype(np.int32)
+# Letters and digits hold together; every other sign, and every ideograph, stands alone.
+_WORD = re.compile(r"[^\W_\u2e80-\u9fff\uac00-\ud7af]+|\S")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+
+
+class StaticTextEncoder(Encoder):
+    """Encode texts by the bundled table of word pieces: some 10,000 texts a second and core.
+
+    Vectors have 256 numbers and length 1. Case, accents and the order of words make no
+    difference; a text of unknown signs alone is a reject.
+    """
+
+    modality = "text"
+    batch_cost = 1024
+    _loaded = ("_table",)
+
+    def __init__(self, options: dict[str, str] | None = None, path: Path | None = None):
+        check_options("text-tiny", options or {}, ())
+        self.path = path or weights_path()
+
+    @property
+    def dim(self) -> int:
+        return DIM
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        return digest(kind="static", table=file_hash(self.path), cut=MAX_CHARACTERS)
+
+    def load(self) -> None:
+        self._table = WordTable.read(self.path)
+
+    def prepare(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise Reject("not_text", f"expected a str, got {type(value).__name__}")
+        if not value.strip():
+            raise Reject("text_blank", "the text is empty or blank; treat it as missing")
+        return value
+
+    def tally(self, prepared: str) -> dict[str, int]:
+        return {"truncated": 1} if len(prepared) > MAX_CHARACTERS else {}
+
+    def encode_batch(self, prepared: Sequence[str]) -> NDArray[np.float32]:
+        return unit(self._table.sums(prepared))
+
+
+class WordTable:
+    """Sums of piece vectors for whole words, each word cut into pieces at its first use.
+
+    Parameters
+    ----------
+    pieces : dict of str to int
+        Row of each piece in `vectors`; inside a word pieces begin with ``##``.
+    vectors : ndarray of shape (n_pieces, dim), int32
+    """
+
+    def __init__(self, pieces: dict[str, int], vectors: NDArray[np.int32]):
+        self.pieces = pieces
+        self.vectors = vectors
+        self._forget()
+
+    @classmethod
+    def read(cls, path: Path) -> WordTable:
+        """Read a table: ``vocabulary`` (text), ``mantissas`` (int8) and ``shifts`` (uint8)."""
+        from safetensors.numpy import load_file
+
+        arrays = load_file(path)
+        names = arrays["vocabulary"].tobytes().decode().split("\n")
+        shifts = arrays["shifts"].astype(np.int32)[:, None]
+        vectors = arrays["mantissas"].astype(np.int32) << shifts
+        return cls({name: row for row, name in enumerate(names)}, vectors)
+
+    def sums(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Sum each text's words: (n_texts, dim) int32."""
+        from scipy.sparse import csr_array
+
+        if len(self._rows) > CACHED_WORDS:
+            self._forget()
+        found = [split(text) for text in texts]
+        lengths = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
+        rows = self._rows
+        words = np.fromiter(
+            map(rows.__getitem__, itertools.chain.from_iterable(found)), np.int64, lengths.sum()
+        )
+        # Each word once a text, with the number of times it occurs.
+        keys = np.repeat(np.arange(len(found)), lengths) * len(rows) + words
+        keys, counts = np.unique(keys, return_counts=True)
+        ends = np.searchsorted(keys, np.arange(len(found) + 1) * len(rows))
+        matrix = csr_array(
+            (WEIGHTS[counts], (keys % len(rows)).astype(np.int32), ends.astype(np.int32)),
+            shape=(len(found), len(rows)),
+        )
+        return matrix @ rows.vectors[: len(rows)]
+
+    def _forget(self) -> None:
+        self._rows = _Words(self.pieces, self.vectors)
+
+
+class _Words(dict[str, int]):
+    """Words by their row; a word that is new gets one."""
+
+    def __init__(self, pieces: dict[str, int], vectors: NDArray[np.int32]):
+        super().__init__()
+        self.pieces = pieces
+        self.source = vectors
+        self.vectors = np.empty((1024, vectors.shape[1]), dtype=np.int32)
+
+    def __missing__(self, word: str) -> int:
+        row = len(self)
+        if row == len(self.vectors):
+            self.vectors = np.concatenate([self.vectors, np.empty_like(self.vectors)])
+        self.vectors[row] = self.source[cut(word, self.pieces)].sum(axis=0, dtype=np.int32)
+        self[word] = row
+        return row
+
+
+def split(text: str) -> list[str]:
+    """Cut a text into words and single signs, in lower case and without accents.
+
+    >>> split("Café au lait, 2 cups!")
+    ['cafe', 'au', 'lait', ',', '2', 'cups', '!']
+    """
+    text = text[:MAX_CHARACTERS].lower()
+    if not text.isascii():
+        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+    return _WORD.findall(text)
+
+
+def cut(word: str, pieces: dict[str, int]) -> list[int]:
+    """Cut a word into the longest known pieces, from its start; empty where that fails.
+
+    >>> cut("armchairs", {"arm": 0, "armchair": 1, "##s": 2})
+    [1, 2]
+    """
+    found: list[int] = []
+    start, end = 0, len(word)
+    if end > LONGEST_WORD:
+        return []
+    while start < len(word):
+        piece = pieces.get(f"##{word[start:end]}" if start else word[:end])
+        if piece is not None:
+            found.append(piece)
+            start, end = end, len(word)
+        elif end - start == 1:
+            return []
+        else:
+            end -= 1
+    return found
+
+
+def unit(sums: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Scale rows to length 1, the same bits on every machine; NaN where a row is zero.
+
+    Numbers are brought below 2²⁰ first, so that their squares add up exactly.
+    """
+    numbers = sums.astype(np.int64)
+    largest = np.abs(numbers).max(axis=1, initial=0)
+    shift = np.maximum(np.frexp(largest.astype(np.float64))[1] - 20, 0)
+    numbers >>= shift[:, None]
+    squares = (numbers * numbers).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return (numbers / np.sqrt(squares.astype(np.float64))[:, None]).astype(np.float32)
+
+
+def weights_path() -> Path:
+    """Return the table that comes with the package.
+
+    Raises
+    ------
+    EncoderNotFound
+        If it is not there: the installation is incomplete.
+    """
+    path = Path(__file__).parent / "weights" / "text_tiny.safetensors"
+    if not path.is_file():
+        raise EncoderNotFound(
+            f"the encoder 'text-tiny' has no table at {path}. Reinstall deepfeast, or make one: "
+            f"python training/text_tiny.py"
+        )
+    return path
