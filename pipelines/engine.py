@@ -22,10 +22,11 @@ from feast.infra.common.materialization_job import MaterializationJob, Materiali
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
-from deepfeast.pipelines.materialize.places import Reading, Span
 from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import SourceColumns
 from deepfeast.transforms.files.place import open_source
+from deepfeast.transforms.files.table import FeatureTable, open_table
+from deepfeast.transforms.history.latest import Span
 
 if TYPE_CHECKING:
     from feast import FeatureView
@@ -160,14 +161,16 @@ class BeamEngine(ComputeEngine):
         embed(store, view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
-        from deepfeast.pipelines.materialize.job import run
+        from deepfeast.pipelines.materialize.job import Source, run
 
         deep = deep_spec(view) is not None
         span = Span(task.start_time, task.end_time, news=deep)
         with tempfile.TemporaryDirectory(dir=self.staging, prefix="deepfeast-") as folder:
-            reading = self._open(view, span, Path(folder))
+            columns = SourceColumns.of(view)
+            table = self._open(view, columns, span, Path(folder))
+            table.require(columns.all)
             return run(
-                reading,
+                Source(table, columns),
                 span,
                 self.repo_config,
                 view,
@@ -175,18 +178,18 @@ class BeamEngine(ComputeEngine):
                 batch_rows=self.batch_rows,
             )
 
-    def _open(self, view: FeatureView, span: Span, folder: Path) -> Reading:
-        """Cut a view's source into row groups; one that is not in files is brought there."""
-        import pyarrow.dataset as ds
+    def _open(
+        self, view: FeatureView, columns: SourceColumns, span: Span, folder: Path
+    ) -> FeatureTable:
+        """Open a view's source; one that is not in files is brought there."""
         import pyarrow.parquet as pq
 
         source: Any = view.batch_source
-        columns = SourceColumns.of(view)
-        where = f"the source of view {view.name!r}"
         if lies_in_files(source):
-            files = open_source(self.repo_config, source, view, scratch=folder / "csv")
-            return Reading.of_dataset(files.dataset, columns, where)
-        table = self.offline_store.pull_latest_from_table_or_query(
+            return open_source(self.repo_config, source, view, scratch=folder / "csv")
+        assert span.start is not None
+        assert span.end is not None
+        rows = self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,
             data_source=source,
             join_key_columns=list(columns.keys.values()),
@@ -196,8 +199,9 @@ class BeamEngine(ComputeEngine):
             start_date=span.start.astimezone(timezone.utc),
             end_date=span.end.astimezone(timezone.utc),
         ).to_arrow()
-        pq.write_table(table, folder / "latest.parquet", row_group_size=self.batch_rows)
-        return Reading.of_dataset(ds.dataset(folder / "latest.parquet"), columns, where)
+        path = folder / "latest.parquet"
+        pq.write_table(rows, path, row_group_size=self.batch_rows)
+        return open_table(str(path), name=f"the source of view {view.name!r}")
 
 
 def lies_in_files(source: Any) -> bool:

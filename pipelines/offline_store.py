@@ -47,9 +47,9 @@ from deepfeast.transforms.files.place import (
     write_source,
 )
 from deepfeast.transforms.files.table import FeatureTable
-from deepfeast.transforms.history.latest import latest_rows, rows_between
+from deepfeast.transforms.history.latest import Span, latest_rows, rows_between
 from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows, ViewHistory
-from deepfeast.transforms.times import instant, utc_times
+from deepfeast.transforms.times import utc_times
 
 STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 
@@ -149,8 +149,7 @@ class DeepFeastOfflineStore(OfflineStore):
                 join_key_columns,
                 timestamp_field,
                 created_timestamp_column or None,
-                instant(start_date),
-                instant(end_date),
+                Span(start_date, end_date),
             )
             found = StoredRows(table, rows, columns)
             return found if join_key_columns else OneEntity(found)
@@ -177,9 +176,8 @@ class DeepFeastOfflineStore(OfflineStore):
                 [*join_key_columns, *feature_name_columns],
                 [timestamp_field, created_timestamp_column],
             )
-            start = instant(start_date) if start_date else None
-            end = instant(end_date) if end_date else None
-            found = StoredRows(table, rows_between(table, timestamp_field, start, end), columns)
+            rows = rows_between(table, timestamp_field, Span(start_date, end_date))
+            found = StoredRows(table, rows, columns)
             return found if join_key_columns else OneEntity(found)
 
         return DeepFeastRetrievalJob(find, config)
@@ -321,7 +319,7 @@ def _entities_between(
     frames = []
     for view in views:
         history = _history(config, view, [], full_names=False)
-        rows = rows_between(history.table, history.timestamp, instant(start), instant(end))
+        rows = rows_between(history.table, history.timestamp, Span(start, end))
         keys = history.table.take(rows, list(dict.fromkeys(history.join_keys.values())))
         frame = pd.DataFrame(
             {label: keys.column(source).to_pandas() for label, source in history.join_keys.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +19,9 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from deepfeast.pipelines.beam import original_error, pipeline_options
-from deepfeast.pipelines.materialize.places import Reading, Span, find_latest
+from deepfeast.transforms.files.columns import SourceColumns
+from deepfeast.transforms.files.table import FeatureTable
+from deepfeast.transforms.history.latest import Span, latest_rows
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_values
 from deepfeast.transforms.online.table import OnlineRows
@@ -29,19 +32,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEYS_PER_PART = 5_000_000
+# Of one write: more is held several times over, as columns, as bytes and by the store.
+BATCH_BYTES = 1 << 20
 Place = tuple[int, bytes]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read, and what its columns are called.
+
+    Attributes
+    ----------
+    table : FeatureTable
+    columns : SourceColumns
+    """
+
+    table: FeatureTable
+    columns: SourceColumns
 
 
 class FindLatest(beam.DoFn):
     """Turn the number of a part of the keys into the places of their latest rows."""
 
-    def __init__(self, reading: Reading, span: Span, parts: int):
-        self.reading, self.span, self.parts = reading, span, parts
+    def __init__(self, source: Source, span: Span, parts: int):
+        self.source, self.span, self.parts = source, span, parts
 
     def process(self, part: int) -> Iterator[Place]:
-        for group, rows in find_latest(self.reading, self.span, part, self.parts).items():
-            yield group, rows.astype(np.int64).tobytes()
+        table, columns = self.source.table, self.source.columns
+        keys, created = list(columns.keys.values()), columns.created or None
+        found = latest_rows(table, keys, columns.time, created, self.span, part, self.parts)
+        for group, rows in table.by_group(found):
+            yield group, rows.tobytes()
 
 
 class WriteOnline(beam.DoFn):
@@ -49,7 +71,7 @@ class WriteOnline(beam.DoFn):
 
     Parameters
     ----------
-    reading : Reading
+    source : Source
     config : RepoConfig
         Pickled with the job; the online store is opened by each worker.
     view : FeatureView
@@ -57,8 +79,8 @@ class WriteOnline(beam.DoFn):
         Rows of one write.
     """
 
-    def __init__(self, reading: Reading, config: RepoConfig, view: FeatureView, batch_rows: int):
-        self.reading, self.batch_rows = reading, batch_rows
+    def __init__(self, source: Source, config: RepoConfig, view: FeatureView, batch_rows: int):
+        self.source, self.batch_rows = source, batch_rows
         self.pickled = pickle.dumps((config, view))
         self.written = Metrics.counter("deepfeast", "rows_written")
         self.older = Metrics.counter("deepfeast", "rows_older_than_stored")
@@ -83,12 +105,16 @@ class WriteOnline(beam.DoFn):
 
     def _rows(self, group: int, wanted: NDArray[np.int64]) -> Iterator[OnlineRows]:
         first = 0
-        for batch in self.reading.scan(group, self.reading.columns.all, self.batch_rows):
+        table, columns = self.source.table, self.source.columns
+        rows = int(BATCH_BYTES / max(1.0, table.row_bytes(columns.all)))
+        for batch in table.read_group(group, columns.all, max(1, min(rows, self.batch_rows))):
             low, high = np.searchsorted(wanted, [first, first + len(batch)])
             if low < high:
                 chosen = batch.take(pa.array(wanted[low:high] - first))
-                yield to_online_rows(chosen, self.reading, self.view)
+                yield to_online_rows(chosen, columns, self.view)
             first += len(batch)
+            if first > wanted[-1]:
+                break
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
@@ -105,11 +131,10 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def to_online_rows(batch: pa.RecordBatch, reading: Reading, view: FeatureView) -> OnlineRows:
+def to_online_rows(batch: pa.RecordBatch, columns: SourceColumns, view: FeatureView) -> OnlineRows:
     """Turn rows of a view's source into what its online table writes."""
     from feast.feature_view import DUMMY_ENTITY_VAL
 
-    columns = reading.columns
     keys = [batch.column(name).to_pylist() for name in columns.keys.values()]
     times = _moments(batch, columns.time)
     created = _moments(batch, columns.created) if columns.created else None
@@ -133,7 +158,7 @@ def _moments(batch: pa.RecordBatch, name: str) -> list[datetime | None]:
 
 
 def run(
-    reading: Reading,
+    source: Source,
     span: Span,
     config: RepoConfig,
     view: FeatureView,
@@ -160,15 +185,14 @@ def run(
     DeepfeastError
         What a worker raised, as it raised it.
     """
-    rows = sum(group.count_rows() for group in reading.groups)
-    parts = rows // KEYS_PER_PART + 1 if reading.columns.keys else 1
+    parts = len(source.table) // KEYS_PER_PART + 1 if source.columns.keys else 1
     pipeline = beam.Pipeline(options=pipeline_options(options))
     _ = (
         pipeline
         | "Parts" >> beam.Create(list(range(parts)), reshuffle=parts > 1)
-        | "FindLatest" >> beam.ParDo(FindLatest(reading, span, parts))
+        | "FindLatest" >> beam.ParDo(FindLatest(source, span, parts))
         | "ByRowGroup" >> beam.GroupByKey()
-        | "WriteOnline" >> beam.ParDo(WriteOnline(reading, config, view, batch_rows))
+        | "WriteOnline" >> beam.ParDo(WriteOnline(source, config, view, batch_rows))
     )
     try:
         result = pipeline.run()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ WIDE_BYTES = 3 << 20
 class FeatureTable:
     """The rows of a table, numbered in the order in which they are stored.
 
+    Pickles to references to row groups, not to rows, so that a worker can read it.
+
     Parameters
     ----------
     dataset : pyarrow.dataset.Dataset
@@ -48,17 +50,17 @@ class FeatureTable:
         What goes with the table, such as the folder that a CSV was rewritten in.
     """
 
-    dataset: ds.Dataset
+    dataset: InitVar[ds.Dataset]
     name: str
     threads: int = field(default_factory=cores)
 
     kept: Any = None
 
-    def __post_init__(self) -> None:
-        self._schema = plain_schema(self.dataset.schema)
+    def __post_init__(self, dataset: ds.Dataset) -> None:
+        self._schema = plain_schema(dataset.schema)
         self._pieces = [
             RowGroup(fragment, group.id, group.num_rows)
-            for fragment in self.dataset.get_fragments()
+            for fragment in dataset.get_fragments()
             for group in _groups(fragment)
         ]
         counts = [piece.n_rows for piece in self._pieces]
@@ -103,6 +105,22 @@ class FeatureTable:
                     pending, held = [], 0
         if pending:
             yield pa.Table.from_batches(pending, schema)
+
+    def by_group(self, rows: Ints) -> Iterator[tuple[int, Ints]]:
+        """Yield the row groups that some rows lie in, each with the rows' numbers inside it.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Row numbers, ascending.
+        """
+        bounds = np.searchsorted(rows, self._offsets)
+        for group in np.flatnonzero(bounds[1:] > bounds[:-1]).tolist():
+            yield group, rows[bounds[group] : bounds[group + 1]] - self._offsets[group]
+
+    def read_group(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of some columns of one row group, in order, about `rows` at a time."""
+        return self._pieces[group].read(self._select(columns), rows)
 
     def take(
         self,

@@ -1,33 +1,72 @@
-"""The latest row of each entity, and the rows of a range of time, by number."""
+"""The latest row of each entity, and the rows of a span of event time, by number.
+
+Only keys and times are read. DuckDB picks the latest rows and spills to disk, so that neither
+the table nor its keys need fit in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from deepfeast.transforms.errors import JoinError, SourceError
 from deepfeast.transforms.files.table import FeatureTable
-from deepfeast.transforms.times import NEVER, Ints, nanoseconds
+from deepfeast.transforms.times import NEVER, Ints, instant, nanoseconds
 
-# Rows kept before all but the latest of each entity are dropped: some 100 MB of keys.
-PENDING = 4_000_000
+KEY_BATCH = 1 << 16
+MEMORY_LIMIT = "1GB"
 
 
-def rows_between(table: FeatureTable, timestamp: str, start: int | None, end: int | None) -> Ints:
-    """Return the numbers of the rows whose event time lies in a range, ends included.
+@dataclass(frozen=True)
+class Span:
+    """From one event time to another, both included.
 
-    Parameters
+    Attributes
     ----------
-    start, end : int, optional
-        Nanoseconds since 1970, UTC.
+    start, end : datetime, optional
+        Without a time zone, UTC is meant; None for no bound.
+    news : bool
+        Rows created since `start` count as well, however old their event: what was embedded
+        again must reach the online store, though its event times are those of before.
     """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    news: bool = False
+
+    def holds(self, times: Ints, created: Ints | None = None) -> np.ndarray:
+        """Tell of each row whether it lies in the span; one without an event time never does.
+
+        Parameters
+        ----------
+        times, created : ndarray of int64 of shape (n_rows,)
+            Nanoseconds, UTC; ``NEVER`` where null.
+        """
+        since = np.ones(len(times), bool)
+        if self.start is not None:
+            start = instant(self.start)
+            since = times >= start
+            if self.news and created is not None:
+                since |= created >= start
+        if self.end is not None:
+            since &= times <= instant(self.end)
+        return since & (times != NEVER)
+
+
+EVER = Span()
+
+
+def rows_between(table: FeatureTable, timestamp: str, span: Span) -> Ints:
+    """Return the numbers of the rows whose event time lies in a span."""
     found, seen = [np.empty(0, np.int64)], 0
     for batch in table.scan([timestamp]):
-        times = nanoseconds(batch.column(0))
-        found.append(np.flatnonzero(_inside(times, start, end)) + seen)
+        found.append(np.flatnonzero(span.holds(_times(table, batch, timestamp))) + seen)
         seen += len(batch)
     return np.concatenate(found)
 
@@ -37,13 +76,15 @@ def latest_rows(
     keys: Sequence[str],
     timestamp: str,
     created: str | None,
-    start: int | None = None,
-    end: int | None = None,
+    span: Span = EVER,
+    part: int = 0,
+    parts: int = 1,
 ) -> Ints:
-    """Return the number of each entity's latest row in a range of event time, ascending.
+    """Return the number of each entity's latest row in a span, ascending.
 
-    Among rows of the same event time the one created last wins, then the one written last.
-    A row with a null in a key belongs to no entity.
+    Times are compared to the nanosecond. Among rows of the same event time the one created last
+    wins, a null created time being the earliest, then the one written last. A row with a null in
+    a key belongs to no entity.
 
     Parameters
     ----------
@@ -51,79 +92,85 @@ def latest_rows(
         Join key columns; without any, the whole table is one entity.
     timestamp, created : str
         Columns; `created` may be None.
-    start, end : int, optional
-        Nanoseconds since 1970, UTC; both included.
+    span : Span
+    part, parts : int
+        Only the entities whose hash falls into this part.
+
+    Raises
+    ------
+    SourceError
+        If a column of times holds none.
     """
-    columns = list(dict.fromkeys([*keys, timestamp, *([created] if created else [])]))
-    pending: list[_Rows] = []
-    seen = 0
-    for batch in table.scan(columns):
-        pending.append(_candidates(batch, keys, timestamp, created, start, end, seen))
-        seen += len(batch)
-        if sum(len(rows.numbers) for rows in pending) > PENDING:
-            pending = [_reduce(pending)]
-    return np.sort(_reduce(pending).numbers) if pending else np.empty(0, np.int64)
+    import duckdb
 
-
-@dataclass
-class _Rows:
-    keys: pa.Table
-    times: Ints
-    created: Ints
-    numbers: Ints
+    names = [f"k{number}" for number in range(len(keys))]
+    by = f"PARTITION BY {', '.join(names)}" if names else ""
+    wanted = [f"{name} IS NOT NULL" for name in names]
+    if names and parts > 1:
+        wanted.append(f"hash({', '.join(names)}) % {int(parts)} = {int(part)}")
+    failed: list[SourceError] = []
+    candidates = _candidates(table, keys, timestamp, created, span, failed)
+    with tempfile.TemporaryDirectory(prefix="deepfeast-latest-") as folder:
+        config: dict[str, Any] = {
+            "memory_limit": MEMORY_LIMIT,
+            "threads": 2,
+            "temp_directory": folder,
+        }
+        try:
+            with duckdb.connect(config=config) as connection:
+                connection.register("candidates", candidates)
+                found = connection.sql(
+                    f"""SELECT number FROM candidates WHERE {" AND ".join(wanted) or "true"}
+                        QUALIFY row_number() OVER (
+                            {by} ORDER BY time DESC, created DESC, number DESC) = 1
+                        ORDER BY number"""
+                ).to_arrow_table()
+        except duckdb.Error:
+            if failed:  # DuckDB would tell it as a traceback in a text
+                raise failed[0] from None
+            raise
+    return np.asarray(found.column(0).combine_chunks(), np.int64)
 
 
 def _candidates(
-    batch: pa.Table,
+    table: FeatureTable,
     keys: Sequence[str],
     timestamp: str,
     created: str | None,
-    start: int | None,
-    end: int | None,
-    offset: int,
-) -> _Rows:
-    times = nanoseconds(batch.column(timestamp))
-    inside = _inside(times, start, end)
-    for key in keys:
-        inside &= np.asarray(pc.is_valid(batch.column(key)))
-    at = np.flatnonzero(inside)
-    known = nanoseconds(batch.column(created)) if created else np.full(len(times), NEVER)
-    taken = batch.select(list(keys)).take(pa.array(at))
-    return _Rows(taken, times[at], known[at], at + offset)
+    span: Span,
+    failed: list[SourceError],
+) -> pa.RecordBatchReader:
+    """Stream keys, times and numbers of the rows in a span."""
+    fields = [(f"k{at}", table.schema.field(key).type) for at, key in enumerate(keys)]
+    schema = pa.schema([*fields, *((n, pa.int64()) for n in ("time", "created", "number"))])
+    columns = list(dict.fromkeys([*keys, timestamp, *([created] if created else [])]))
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        seen = 0
+        for rows in table.scan(columns, KEY_BATCH):
+            times = _times(table, rows, timestamp)
+            made = _times(table, rows, created) if created else np.full(len(times), NEVER)
+            at = np.flatnonzero(span.holds(times, made))
+            some = rows if len(at) == len(rows) else rows.take(pa.array(at))
+            numbers = [times[at], made[at], at + seen]
+            taken = [*(some.column(key) for key in keys), *map(pa.array, numbers)]
+            yield from pa.table(taken, schema=schema).to_batches()
+            seen += len(rows)
+
+    def told() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from stream()
+        except SourceError as error:
+            failed.append(error)
+            raise
+
+    return pa.RecordBatchReader.from_batches(schema, told())
 
 
-def _reduce(pending: list[_Rows]) -> _Rows:
-    """Keep the latest row of each key."""
-    keys = pa.concat_tables([rows.keys for rows in pending])
-    times = np.concatenate([rows.times for rows in pending])
-    created = np.concatenate([rows.created for rows in pending])
-    numbers = np.concatenate([rows.numbers for rows in pending])
-    codes = _key_codes(keys, len(times))
-    order = np.lexsort((numbers, created, times, codes))
-    last = np.append(codes[order][1:] != codes[order][:-1], True)[: len(order)]
-    kept = order[last]
-    return _Rows(keys.take(pa.array(kept)), times[kept], created[kept], numbers[kept])
-
-
-def _key_codes(keys: pa.Table, n_rows: int) -> Ints:
-    """Give distinct keys numbers; renumbering after each column keeps numbers from overflowing."""
-    codes = np.zeros(n_rows, np.int64)
-    for column in keys.columns:
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        column = column.unify_dictionaries()
-        part = np.concatenate(
-            [np.empty(0, np.int64), *(np.asarray(c.indices, np.int64) for c in column.chunks)]
-        )
-        width = int(part.max(initial=0)) + 1
-        _, codes = np.unique(codes * width + part, return_inverse=True)
-    return codes
-
-
-def _inside(times: Ints, start: int | None, end: int | None) -> np.ndarray:
-    inside = times != NEVER
-    if start is not None:
-        inside &= times >= start
-    if end is not None:
-        inside &= times <= end
-    return inside
+def _times(table: FeatureTable, rows: pa.Table, name: str) -> Ints:
+    try:
+        return nanoseconds(rows.column(name))
+    except JoinError as error:
+        raise SourceError(
+            f"the column {name!r} of {table.name} is not readable as time: {error}"
+        ) from None

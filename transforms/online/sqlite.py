@@ -30,8 +30,9 @@ class SqliteTable(OnlineTable):
         self._kinds = {field.name: field.dtype.to_value_type() for field in view.features}
         # Another process may be writing: wait for it instead of failing after 5 seconds.
         self._connection.execute("PRAGMA busy_timeout = 600000")
-        # Room for a batch (in KiB), so that a write does not lock readers out before it commits.
-        self._connection.execute("PRAGMA cache_size = -131072")
+        # Room for a batch and its part of the index (in KiB), so that a write does not lock readers
+        # out before it commits.
+        self._connection.execute("PRAGMA cache_size = -24576")
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         encoded = [self.entity_keys.to_bytes(key) for key in keys]

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -6,11 +8,7 @@ from deltalake import write_deltalake
 
 from deepfeast.transforms.arrow import VECTOR_TYPE, matrix_to_vectors
 from deepfeast.transforms.errors import ColumnNotFound, SpecError
-from deepfeast.transforms.files import table as tables_module
 from deepfeast.transforms.files.table import open_table
-from deepfeast.transforms.history.latest import latest_rows, rows_between
-
-SECOND = 10**9
 
 
 @pytest.fixture
@@ -111,34 +109,13 @@ def test_nothing_at_a_path_is_file_not_found(tmp_path):
             open_table(str(tmp_path / "nothing"), delta=delta)
 
 
-@pytest.fixture
-def history(tmp_path):
-    table = pa.table(
-        {
-            "id": ["a", "b", "a", "a", None, "b"],
-            "part": [1, 1, 1, 2, 1, 1],
-            "at": pa.array([1, 5, 3, 2, 9, 5], pa.timestamp("s", "UTC")),
-            "made": pa.array([1, 8, 3, 2, 9, 7], pa.timestamp("s", "UTC")),
-        }
-    )
-    pq.write_table(table, tmp_path / "history.parquet", row_group_size=2)
-    return open_table(str(tmp_path / "history.parquet"))
+def test_rows_are_sorted_by_the_row_group_they_lie_in(ten):
+    found = {group: rows.tolist() for group, rows in ten.by_group(np.array([0, 2, 4, 9]))}
+    assert found == {0: [0, 2], 1: [1], 3: [0]}
+    assert list(ten.by_group(np.array([], np.int64))) == []
 
 
-def test_the_latest_row_of_each_entity(history):
-    assert latest_rows(history, ["id"], "at", "made").tolist() == [1, 2]
-    assert latest_rows(history, ["id"], "at", None).tolist() == [2, 5]  # the later written
-    assert latest_rows(history, ["id", "part"], "at", "made").tolist() == [1, 2, 3]
-    assert latest_rows(history, [], "at", "made").tolist() == [4]
-
-
-def test_both_ends_of_a_range_of_time_count(history):
-    assert rows_between(history, "at", 2 * SECOND, 5 * SECOND).tolist() == [1, 2, 3, 5]
-    assert rows_between(history, "at", None, 2 * SECOND).tolist() == [0, 3]
-    assert latest_rows(history, ["id"], "at", "made", SECOND, 2 * SECOND).tolist() == [3]
-
-
-def test_dropping_all_but_the_latest_early_changes_nothing(history, monkeypatch):
-    monkeypatch.setattr("deepfeast.transforms.history.latest.PENDING", 1)
-    monkeypatch.setattr(tables_module.FeatureTable.scan, "__defaults__", (1,))
-    assert latest_rows(history, ["id", "part"], "at", "made").tolist() == [1, 2, 3]
+def test_a_worker_reads_a_row_group_of_a_pickled_table(ten):
+    worker = pickle.loads(pickle.dumps(ten))
+    batches = list(worker.read_group(2, ["n"], 2))
+    assert [batch.column(0).to_pylist() for batch in batches] == [[6, 7], [8]]
