@@ -49,7 +49,7 @@ from deepfeast.transforms.files.place import (
 from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, latest_rows, rows_between
 from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows, ViewHistory
-from deepfeast.transforms.times import utc_times
+from deepfeast.transforms.times import nanoseconds, utc_times
 
 STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 
@@ -95,7 +95,7 @@ class DeepFeastOfflineStore(OfflineStore):
         end_date: datetime | None = None,
         **kwargs: Any,
     ) -> RetrievalJob:
-        """Join features to entity rows; without rows, to the entities of a time range."""
+        """Join features to entity rows; without, to all entities and event times of a range."""
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         by_view = requested_features(feature_refs, feature_views)
         if entity_df is None:
@@ -315,21 +315,29 @@ def _open_columns(
 def _entities_between(
     config: RepoConfig, views: list[FeatureView], start: datetime, end: datetime
 ) -> pd.DataFrame:
-    """Return the entities that have a feature row in the range, each as of its end."""
-    frames = []
-    for view in views:
-        history = _history(config, view, [], full_names=False)
-        rows = rows_between(history.table, history.timestamp, Span(start, end))
-        keys = history.table.take(rows, list(dict.fromkeys(history.join_keys.values())))
-        frame = pd.DataFrame(
-            {label: keys.column(source).to_pandas() for label, source in history.join_keys.items()}
-        )
-        if history.join_keys:
-            frames.append(frame.dropna().drop_duplicates())
-    if len({tuple(sorted(frame.columns)) for frame in frames}) > 1:
+    """Return a row for each entity and event time of a feature row in the range, in that order.
+
+    Views without entities add no rows to those of others; alone, one for each of their times.
+    """
+    histories = [_history(config, view, [], full_names=False) for view in views]
+    keyed = [history for history in histories if history.join_keys] or histories
+    if len({frozenset(history.join_keys) for history in keyed}) > 1:
         raise JoinError(
             "without entity rows, all views must have the same join keys: which listing belongs to "
             "which host is not known here. Pass entity_df."
         )
-    entities = pd.concat(frames).drop_duplicates() if frames else pd.DataFrame(index=[0])
-    return entities.assign(event_timestamp=pd.Timestamp(end)).reset_index(drop=True)
+    frames = [_moments(history, Span(start, end)) for history in keyed]
+    entities = pd.concat(frames).drop_duplicates()
+    return entities.sort_values(list(entities.columns), ignore_index=True)
+
+
+def _moments(history: ViewHistory, span: Span) -> pd.DataFrame:
+    """Read the entities and event times of a table's rows in a span."""
+    rows = rows_between(history.table, history.timestamp, span)
+    read = list(dict.fromkeys([*history.join_keys.values(), history.timestamp]))
+    found = history.table.take(rows, read).drop_null()  # before pandas makes them floats
+    keys = {label: found.column(source) for label, source in sorted(history.join_keys.items())}
+    times = pd.to_datetime(nanoseconds(found.column(history.timestamp)), utc=True)
+    return pd.DataFrame({label: column.to_pandas() for label, column in keys.items()}).assign(
+        event_timestamp=times
+    )

@@ -320,12 +320,57 @@ def test_arrays_stay_arrays_and_a_result_has_one_chunk(make_store, write):
     assert {column.num_chunks for column in found.columns} == {1}
 
 
-def test_without_rows_the_entities_of_a_time_range_are_taken(shop):
-    job = shop.get_historical_features(
-        features=["stock:units"], start_date=NOON - 2.5 * DAY, end_date=NOON
+def test_without_rows_every_entity_and_event_time_of_a_range_is_taken(shop):
+    between = {"start_date": NOON - 3 * DAY, "end_date": NOON}
+    found = shop.get_historical_features(features=["stock:units"], **between).to_df()
+    assert found.to_dict("list") == {
+        "product_id": ["ink", "pen", "pen"],
+        "event_timestamp": [NOON - 2 * DAY, NOON - 3 * DAY, NOON - DAY],
+        "units": [20, 30, 10],
+    }
+
+
+def test_without_rows_views_share_theirs_and_those_of_no_entity_add_none(make_store, write):
+    write(STOCK)
+    late = STOCK.assign(counted_at=NOON)[:1]
+    write(pd.concat([late, STOCK[:1]]), "late.parquet")
+    write(pd.DataFrame({"counted_at": [NOON - 4 * DAY, NOON], "rate": [0.5, 0.7]}), "rates.parquet")
+    rates = FeatureView(
+        name="rates",
+        entities=[],
+        schema=[Field(name="rate", dtype=Float64)],
+        source=FileSource(path="data/rates.parquet", timestamp_field="counted_at"),
     )
-    found = job.to_df().set_index("product_id")["units"]
-    assert found.to_dict() == {"pen": 10, "ink": 20}
+    store = make_store(product, stock_view(), stock_view("data/late.parquet", name="late"), rates)
+    between = {"start_date": NOON - 3 * DAY, "end_date": NOON}
+    features = ["stock:units", "late:price", "rates:rate"]
+    found = store.get_historical_features(features=features, **between).to_df()
+    assert found["product_id"].tolist() == ["ink", "pen", "pen", "pen"]
+    assert found["event_timestamp"].tolist()[1:] == [NOON - 3 * DAY, NOON - DAY, NOON]
+    assert found["rate"].tolist() == [0.5, 0.5, 0.5, 0.7]
+    alone = store.get_historical_features(features=["rates:rate"], **between).to_df()
+    assert alone.to_dict("list") == {"event_timestamp": [NOON], "rate": [0.7]}
+    nothing = store.get_historical_features(
+        features=["stock:units"], start_date=NOON - 9 * DAY, end_date=NOON - 8 * DAY
+    )
+    assert len(nothing.to_df()) == 0
+
+
+def test_without_rows_whole_keys_stay_whole_beside_missing_ones(make_store, write):
+    region = Entity(name="region", join_keys=["region_id"], value_type=ValueType.INT64)
+    ids = pa.array([2**60 + 1, None], pa.int64())
+    times = pa.array([NOON, NOON], pa.timestamp("us", "UTC"))
+    write(pa.table({"region_id": ids, "counted_at": times, "sold": [5, 6]}), "regions.parquet")
+    view = FeatureView(
+        name="regions",
+        entities=[region],
+        schema=[Field(name="sold", dtype=Int64)],
+        source=FileSource(path="data/regions.parquet", timestamp_field="counted_at"),
+    )
+    store = make_store(region, view)
+    between = {"start_date": NOON - DAY, "end_date": NOON}
+    found = store.get_historical_features(features=["regions:sold"], **between).to_df()
+    assert found.drop(columns="event_timestamp").values.tolist() == [[2**60 + 1, 5]]
 
 
 def test_what_cannot_be_joined_is_refused_with_the_reason(shop):
