@@ -1,5 +1,7 @@
 """Vectors in Arrow: list columns to float32 matrices and back, without a Python float.
 
+And frames of whatever library, through Arrow.
+
 An embedding column is ``list<float32>``, null where there is no vector. A null list takes
 no room in the child array, so a matrix cannot simply be a view of it unless every row is
 there; these two functions are the only place that knows.
@@ -7,11 +9,13 @@ there; these two functions are the only place that knows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from deepfeast.transforms.errors import JoinError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,3 +130,46 @@ def flat_names(feature: str, dim: int) -> list[str]:
     """
     width = max(3, len(str(max(dim - 1, 0))))
     return [f"{feature}_{position:0{width}d}" for position in range(dim)]
+
+
+def as_pandas(frame: Any) -> Any:
+    """Return a DataFrame of polars, Arrow or any library that speaks to Arrow as one of pandas.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, or an object with ``__arrow_c_stream__``
+        That of pandas is returned as it is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index 0, 1, 2…. Whole numbers beside missing ones stay whole, as pandas' Int64.
+
+    Raises
+    ------
+    JoinError
+        If it is no table.
+
+    Examples
+    --------
+    >>> as_pandas(pa.table({"id": [1, None]}))["id"].tolist()
+    [1, <NA>]
+    """
+    import pandas as pd
+
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not hasattr(frame, "__arrow_c_stream__"):
+        raise JoinError(
+            f"expected a DataFrame of pandas, polars or another library that Arrow can read, got "
+            f"{type(frame).__name__}."
+        )
+    table = pa.table(frame)
+    views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    table = table.cast(pa.schema([f.with_type(views.get(f.type, f.type)) for f in table.schema]))
+    whole = {
+        name: pd.array(column.to_pylist(), "Int64")
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if column.null_count and pa.types.is_integer(column.type)
+    }
+    return table.to_pandas().assign(**whole)

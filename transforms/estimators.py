@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from deepfeast.transforms.arrow import as_pandas
 from deepfeast.transforms.errors import ColumnNotFound, FeatureNotFound
 from deepfeast.transforms.feast_api import config_file, open_store
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
@@ -131,6 +132,8 @@ class FeastFeatures(TransformerMixin, BaseEstimator):
         return np.array(self.columns_, dtype=object)
 
     def _read(self, X: Any) -> pd.DataFrame:
+        if hasattr(X, "__arrow_c_stream__"):
+            return as_pandas(X)
         if not isinstance(X, pd.DataFrame):
             raise TypeError(
                 f"FeastFeatures takes a DataFrame with entity keys and {TIMESTAMP}, got "

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deepfeast.transforms.arrow import as_pandas
 from deepfeast.transforms.columns import ServiceColumn
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.history.retrieval import Retrieval
@@ -38,6 +39,7 @@ def training_frame(
     store : FeatureStore, str or Path
         The store, or the folder of its repo.
     labels : DataFrame of shape (n_rows, n_columns)
+        Of pandas, or of polars or any library that Arrow can read, which comes back as pandas.
         Entity keys and ``event_timestamp`` (times, or text that says times; UTC unless a time
         zone is given). Without any column of times, now is meant.
     service : str or FeatureService
@@ -77,6 +79,7 @@ def training_frame(
     import pandas as pd
 
     _check_dtype(dtype)
+    labels = as_pandas(labels)
     asked = Retrieval.of(store, labels, service or features, as_known_at, full_feature_names)
     _refuse_overlap(asked.columns, labels.columns)
     matrices = {
@@ -129,6 +132,7 @@ def training_matrix(
         If a feature is no number; otherwise as `training_frame`.
     """
     _check_dtype(dtype)
+    labels = as_pandas(labels)
     asked = Retrieval.of(store, labels, service or features, as_known_at, full_feature_names)
     names = [name for column in asked.columns for name in column.columns]
     X = np.empty((len(labels), len(names)), np.dtype(dtype))

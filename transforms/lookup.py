@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,8 @@ import numpy as np
 from deepfeast.transforms.columns import ServiceColumn, service_columns
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.feast_api import open_store
-from deepfeast.transforms.online.protos import to_numbers, to_scalars, to_values, to_vectors
-from deepfeast.transforms.online.table import OnlineRows
+from deepfeast.transforms.online.cells import Asked, cast_cells, read_rows, typed
+from deepfeast.transforms.online.protos import to_numbers, to_scalars, to_vectors
 from deepfeast.transforms.online.view import (
     ENCODED,
     GIVEN,
@@ -106,21 +105,27 @@ class OnlineFeatures:
         statuses: bool = False,
         push: bool = False,
         now: datetime | None = None,
+        bad_rows: str = "raise",
     ) -> Any:
         """Look rows up as a DataFrame.
 
         Parameters
         ----------
         rows : list of dict, or DataFrame, of length n_rows
-            Entity keys. What the online store does not have may stand beside them: the raw
-            column of a deep feature (it is encoded on the spot, by the encoder of the view's
-            embedding table), or a handcrafted feature by its name.
+            Entity keys; a DataFrame may be of polars, too. What the online store does not have
+            may stand beside them: the raw column of a deep feature (it is encoded on the spot,
+            by the encoder of the view's embedding table), or a handcrafted feature by its name.
         statuses : bool
             Return the statuses, too.
         push : bool
             Write vectors that were encoded on the spot to the online store.
         now : datetime, optional
             The time that ttl is counted from, and that is pushed; by default the present.
+        bad_rows : {"raise", "reject"}
+            What to do with a row that is none, or whose key or given feature is not of its
+            declared type: raise an error that names all of them, or give it no values (its
+            status is ``rejected``) and answer the others. Raw values that cannot be encoded
+            never raise.
 
         Returns
         -------
@@ -134,11 +139,12 @@ class OnlineFeatures:
         Raises
         ------
         JoinError
-            If the rows lack an entity key; it names what they have.
+            If the rows lack an entity key; it names what they have. If rows are bad; it names
+            each, its key, what was expected and what was given.
         """
         import pandas as pd
 
-        found, index = self._find(rows, push, now)
+        found, index = self._find(rows, push, now, bad_rows)
         frame = self._assemble(found, index)
         if not statuses:
             return frame
@@ -146,7 +152,12 @@ class OnlineFeatures:
         return frame, pd.DataFrame(told, index=index)
 
     def matrix(
-        self, rows: Rows, *, push: bool = False, now: datetime | None = None
+        self,
+        rows: Rows,
+        *,
+        push: bool = False,
+        now: datetime | None = None,
+        bad_rows: str = "raise",
     ) -> tuple[NDArray[np.float32], list[str]]:
         """Look rows up as one matrix, without a DataFrame; parameters as in `frame`.
 
@@ -161,7 +172,7 @@ class OnlineFeatures:
         JoinError
             If a feature is no number.
         """
-        found, index = self._find(rows, push, now)
+        found, index = self._find(rows, push, now, bad_rows)
         X = np.empty((len(index), len(self.columns)), np.float32)
         start = 0
         for feature in self.features:
@@ -173,52 +184,74 @@ class OnlineFeatures:
             start = stop
         return X, list(self.columns)
 
-    def _find(self, rows: Rows, push: bool, now: datetime | None) -> tuple[dict[str, Found], Any]:
-        asked, index = _by_column(rows)
+    def _find(
+        self, rows: Rows, push: bool, now: datetime | None, bad_rows: str
+    ) -> tuple[dict[str, Found], Any]:
+        if bad_rows not in ("raise", "reject"):
+            raise JoinError(f"bad_rows={bad_rows!r}: expected 'raise' or 'reject'.")
+        asked = read_rows(rows)
         time = now or datetime.now(timezone.utc)
+        keys = [view.keys(asked) for view in self._views]
         found: dict[str, Found] = {}
-        for view in self._views:
-            answer = view.read(asked, len(index), time)
-            self._fill_gaps(view, asked, answer)
-            if push:
-                _push(view, answer, time)
+        for view, its_keys in zip(self._views, keys, strict=True):
+            answer = view.read(
+                [None if r in asked.bad else k for r, k in enumerate(its_keys)], time
+            )
+            for feature in answer.values():
+                feature.bad.update(asked.bad)
             found |= answer
+        for view in self._views:
+            self._give(view, asked, found)
+        if bad_rows == "raise":
+            asked.refuse()
+        for view in self._views:
+            self._encode_missing(view, asked, found)
+            if push:
+                view.push(found, time)
         if self._computed:
             found |= self._ask_feast(asked)
-        return found, index
+        return found, asked.index
 
-    def _fill_gaps(
-        self, view: OnlineView, asked: dict[str, list[Any]], answer: dict[str, Found]
-    ) -> None:
-        """Take from the rows what the store does not have."""
+    def _give(self, view: OnlineView, asked: Asked, found: dict[str, Found]) -> None:
+        """Take handcrafted features from the rows where the store has none."""
         for feature in view.features:
-            deep, found = view.deep(feature), answer[feature.name]
-            given = asked.get(deep.column if deep else feature.feature)
-            if given is None or (deep is None and feature.feature in view.join_columns):
+            cells = asked.columns.get(feature.feature)
+            if cells is None or view.deep(feature) or feature.feature in view.join_columns:
                 continue
-            rows = [row for row in found.gaps if given[row] is not None]
-            if not rows:
+            answer = found[feature.name]
+            rows = [row for row in answer.gaps if cells[row] is not None]
+            kind = self._kinds[feature.name].name
+            values, bad = cast_cells([cells[row] for row in rows], kind)
+            for at, (row, value) in enumerate(zip(rows, values, strict=True)):
+                if at in bad:
+                    answer.bad.add(row)
+                    asked.bad.setdefault(row, f"feature {feature.feature!r}: {bad[at]}")
+                else:
+                    answer.filled[row] = GIVEN, value
+
+    def _encode_missing(self, view: OnlineView, asked: Asked, found: dict[str, Found]) -> None:
+        """Encode raw values from the rows where the store has no vector."""
+        for feature in view.features:
+            deep = view.deep(feature)
+            cells = asked.columns.get(deep.column) if deep else None
+            if deep is None or cells is None:
                 continue
-            values = [given[row] for row in rows]
-            if deep:
-                told = self._encode(view, deep, values)
-                found.filled.update(zip(rows, told, strict=True))
-            else:
-                found.filled.update(
-                    (row, (GIVEN, value)) for row, value in zip(rows, values, strict=True)
-                )
+            answer = found[feature.name]
+            rows = [row for row in answer.gaps if cells[row] is not None]
+            if rows:
+                told = self._encode(view, deep, [cells[row] for row in rows])
+                answer.filled.update(zip(rows, told, strict=True))
 
     def _encode(
         self, view: OnlineView, deep: DeepFeature, values: list[Any]
     ) -> list[tuple[str, NDArray[np.float32]]]:
-        """Encode raw values as the embed job does."""
-        import pyarrow as pa
-
-        from deepfeast.transforms.encoders.column import encode_column, open_reader
+        """Encode raw values as the embed job does, cell by cell."""
+        from deepfeast.transforms.cells.content import read_cells
+        from deepfeast.transforms.encoders.column import encode_contents, open_reader
 
         encoder = self._encoder(view, deep)
         reader = open_reader(deep, encoder, self._root(view, deep))
-        encoded = encode_column(pa.array(values), encoder, reader)
+        encoded = encode_contents(read_cells(values, reader), encoder)
         return [
             (REJECTED if row in encoded.rejects else NULL if np.isnan(v[0]) else ENCODED, v)
             for row, v in enumerate(encoded.vectors)
@@ -253,18 +286,23 @@ class OnlineFeatures:
         source = file_source(self.store.get_data_source(view.spec.source))
         return photo_folder(self.store.config, source)
 
-    def _ask_feast(self, asked: dict[str, list[Any]]) -> dict[str, Found]:
-        """Have Feast compute the features of on-demand views."""
+    def _ask_feast(self, asked: Asked) -> dict[str, Found]:
+        """Have Feast compute the features of on-demand views, of the good rows."""
+        good = [row for row in range(len(asked)) if row not in asked.bad]
+        columns = {name: [cells[row] for row in good] for name, cells in asked.columns.items()}
+        found = {f.name: Found([None] * len(asked), bad=set(asked.bad)) for f in self._computed}
+        if not good:
+            return found
         proto = self.store.get_online_features(
             features=[feature.reference for feature in self._computed],
-            entity_rows=asked,
+            entity_rows=columns,
             full_feature_names=self._full_names,
         ).proto
         answers = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
-        return {
-            feature.name: Found([v.SerializeToString() for v in answers[feature.name].values])
-            for feature in self._computed
-        }
+        for feature in self._computed:
+            for row, value in zip(good, answers[feature.name].values, strict=True):
+                found[feature.name].values[row] = value.SerializeToString()
+        return found
 
     def _vectors(
         self, feature: ServiceColumn, found: Found, out: NDArray[np.float32] | None = None
@@ -319,74 +357,3 @@ class OnlineFeatures:
         for row, (_, value) in found.filled.items():
             values[row] = value
         return typed(values, kind.name)
-
-
-def _by_column(rows: Rows) -> tuple[dict[str, list[Any]], Any]:
-    """Turn rows into columns, None for what is missing, and their index."""
-    if isinstance(rows, (dict, str)):
-        raise JoinError(
-            "expected a list of rows, such as [{'listing_id': 'f9dc'}], or a DataFrame."
-        )
-    if hasattr(rows, "columns"):
-        missing = rows.isna()
-        return {
-            name: [None if m else v for v, m in zip(rows[name], missing[name], strict=True)]
-            for name in rows.columns
-        }, rows.index
-    rows = list(rows)
-    names = dict.fromkeys(chain.from_iterable(rows))
-    return {name: [row.get(name) for row in rows] for name in names}, range(len(rows))
-
-
-def _push(view: OnlineView, answer: dict[str, Found], now: datetime) -> None:
-    """Write vectors that were encoded on the spot to the online store."""
-    from deepfeast.transforms.arrow import matrix_to_vectors
-
-    for feature in view.features:
-        found = answer[feature.name]
-        assert found.seen is not None
-        vectors = {
-            found.seen.keys[row]: vector
-            for row, (status, vector) in found.filled.items()
-            if status == ENCODED and found.seen.keys[row] is not None
-        }
-        if vectors:
-            column = matrix_to_vectors(np.stack(list(vectors.values())))
-            values: list[bytes | None] = [*to_values(column, feature.dtype.to_value_type())]
-            keys = [key for key in vectors if key is not None]
-            view.table.write_newer(OnlineRows(keys, [now] * len(keys), {feature.feature: values}))
-
-
-def typed(values: list[Any], kind: str) -> Any:
-    """Give a column the type that the training frame has.
-
-    Whole numbers stay whole: where one is missing the column is pandas' nullable Int64.
-
-    Examples
-    --------
-    >>> typed([1, None], "INT64")
-    <IntegerArray>
-    [1, <NA>]
-    Length: 2, dtype: Int64
-    """
-    import pandas as pd
-
-    missing = None in values
-    if kind in _NULLABLE:
-        plain, nullable = _NULLABLE[kind]
-        return pd.array(values, dtype=nullable) if missing else np.array(values, plain)
-    if kind in _FLOATS:
-        return np.array(values, _FLOATS[kind])
-    if kind == "UNIX_TIMESTAMP":
-        return pd.to_datetime(pd.Series(values, dtype=object), utc=True).array
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
-
-
-_FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
-_NULLABLE = {
-    "INT32": ("int32", "Int64"),
-    "INT64": ("int64", "Int64"),
-    "BOOL": ("bool", "boolean"),
-}

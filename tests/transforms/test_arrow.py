@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -6,10 +7,12 @@ from hypothesis import strategies as st
 
 from deepfeast.transforms.arrow import (
     VECTOR_TYPE,
+    as_pandas,
     flat_names,
     matrix_to_vectors,
     vectors_to_matrix,
 )
+from deepfeast.transforms.errors import JoinError
 
 
 def test_rows_without_a_vector_are_nan():
@@ -65,3 +68,20 @@ def test_flat_names_sort_as_they_count():
     names = flat_names("vec", 1200)
     assert names[7] == "vec_0007"
     assert names == sorted(names)
+
+
+def test_a_frame_of_any_library_becomes_one_of_pandas():
+    class Other:
+        """A frame of a library that pandas has never heard of."""
+
+        def __arrow_c_stream__(self, schema=None):
+            views = pa.array(["a", None], pa.string_view())
+            return pa.table({"id": views, "n": [2**60 + 1, None]}).__arrow_c_stream__(schema)
+
+    frame = as_pandas(Other())
+    assert frame["id"].tolist() == ["a", None]
+    assert frame["n"].tolist() == [2**60 + 1, pd.NA]
+    same = pd.DataFrame({"id": [1]}, index=[5])
+    assert as_pandas(same) is same
+    with pytest.raises(JoinError, match=r"pandas, polars or another .* got list"):
+        as_pandas([1])

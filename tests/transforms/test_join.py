@@ -363,3 +363,25 @@ def test_a_table_three_times_the_memory_allowed_is_joined(tmp_path):
     finally:
         path.unlink(missing_ok=True)
     assert peak < 1024
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_labels_of_another_library_come_back_as_pandas(market, library):
+    labels = pd.DataFrame(
+        {
+            "item_id": ["b", "a", None],
+            "seller_id": pd.array([2, None, 1], "Int64"),
+            "event_timestamp": [NOON] * 3,
+            "price": [3.5, None, 1.0],
+        }
+    )
+    polars = pytest.importorskip("polars")
+    table = polars.from_pandas(labels) if library == "polars" else pa.Table.from_pandas(labels)
+    expected = training_frame(
+        market, labels, features=["items:beds", "items:look", "sellers:sales"]
+    )
+    frame = training_frame(market, table, features=["items:beds", "items:look", "sellers:sales"])
+    pd.testing.assert_frame_equal(frame, expected, check_dtype=False, check_flags=False)
+    assert frame["sales"].tolist() == [200, pd.NA, 100]
+    X, _ = training_matrix(market, table, features=["items:look"])
+    np.testing.assert_array_equal(X, frame[VECTORS])

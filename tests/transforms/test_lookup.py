@@ -138,6 +138,32 @@ def test_an_unseen_text_is_encoded_as_the_embed_job_would(online):
     assert X[0].tolist() == [7.0, 4.0, 3.0, 0.25]
 
 
+def test_raw_values_of_mixed_kinds_are_read_cell_by_cell(online):
+    mixed = ["blue tie", float("nan"), None, pd.NA, 5, "wool \ud800", b"red hat", ["a"]]
+    rows = [{"shop_id": f"mixed-{at}", "description": cell} for at, cell in enumerate(mixed)]
+    frame, statuses = online.frame(rows, now=START + DAY, statuses=True)
+    told = ["encoded", *["missing"] * 3, "rejected", "encoded", "encoded", "rejected"]
+    assert statuses["vec"].tolist()[:7] == told[:7]
+    assert frame["vec_000"].tolist()[::6] == [4.0, 3.0]
+    assert frame["vec_000"].isna().tolist()[1:5] == [True] * 4
+    alone = pd.concat([online.frame([row], now=START + DAY) for row in rows], ignore_index=True)
+    pd.testing.assert_frame_equal(frame, alone, check_dtype=False)
+
+
+def test_a_bad_row_is_not_feasts_to_compute(online):
+    lived = OnlineFeatures(online.store, "lived")
+    rows = [{"shop_id": "a"}, None, {"shop_id": 1.5}]
+    frame, statuses = lived.frame(rows, now=START + DAY, statuses=True, bad_rows="reject")
+    assert frame["double"].tolist() == [20, pd.NA, pd.NA]
+    assert statuses["double"].tolist() == ["present", "rejected", "rejected"]
+
+
+def test_rows_may_be_a_frame_of_polars(online):
+    polars = pytest.importorskip("polars")
+    frame = online.frame(polars.DataFrame({"shop_id": ["b", None]}), now=START + DAY)
+    assert frame["size"].tolist() == [20, pd.NA]
+
+
 def test_what_was_encoded_can_be_pushed(online):
     now = START + 2 * DAY
     online.frame([{"shop_id": "pushed", "description": "wool hat"}], push=True, now=now)

@@ -138,6 +138,16 @@ def read_contents(column: pa.Array | pa.ChunkedArray, reader: Reader) -> Content
     if isinstance(reader, TextReader) and _is_text(column.type):
         values = [cell if cell and not cell.isspace() else None for cell in cells]
         return Contents(values, [value and content_hash(value) for value in values], {})
+    return read_cells(cells, reader)
+
+
+def read_cells(cells: Sequence[Any], reader: Reader) -> Contents:
+    """Read cells one by one: they may be of kinds that no one column can hold.
+
+    >>> contents = read_cells(["red", 5, None], TextReader())
+    >>> contents.values, contents.rejects[1].reason
+    (['red', None, None], 'not_text')
+    """
     contents = Contents([None] * len(cells), [None] * len(cells), {})
     read = functools.partial(_attempt, reader.read)
     for position, value in enumerate(_each(read, cells, reader.allow_hosts)):
@@ -153,7 +163,7 @@ def _is_text(type_: pa.DataType) -> bool:
     return pa.types.is_string(type_) or pa.types.is_large_string(type_)
 
 
-def _each(read: Any, cells: list[Any], hosts: Sequence[str]) -> list[Any]:
+def _each(read: Any, cells: Sequence[Any], hosts: Sequence[str]) -> list[Any]:
     """Read the cells in order; those that may have to be fetched, several at a time."""
     if not hosts:
         return [read(cell) for cell in cells]
@@ -171,7 +181,9 @@ def _attempt(read: Any, cell: Any) -> Any:
 def _read_cell(cell: Any, read: Any) -> Any:
     if cell is None:
         return None
-    if isinstance(cell, list):
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    if isinstance(cell, list | tuple):
         parts = tuple(read(part) for part in cell if part is not None)
         return parts or None
     return read(cell)

@@ -294,26 +294,3 @@ class EntityKeys:
             for value, kind in zip(key, self.join_keys.values(), strict=True)
         ]
         return EntityKey(join_keys=list(self.join_keys), entity_values=values)
-
-    def clean(self, columns: Sequence[Sequence[Any]]) -> list[tuple[Any, ...] | None]:
-        """Turn columns of key values into keys, each value of the type its join key declares.
-
-        None where a part of the key is missing.
-        """
-        casts = [_KEY_TYPES.get(kind.name, _same) for kind in self.join_keys.values()]
-        if any(None in column for column in columns):
-            return [
-                None
-                if None in key
-                else tuple(cast(value) for cast, value in zip(casts, key, strict=True))
-                for key in zip(*columns, strict=True)
-            ]
-        typed = [map(cast, column) for cast, column in zip(casts, columns, strict=True)]
-        return list(zip(*typed, strict=True))
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-_KEY_TYPES: dict[str, Any] = {"STRING": str, "INT32": int, "INT64": int}

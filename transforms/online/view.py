@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from deepfeast.transforms.columns import ServiceColumn, resolve_features
 from deepfeast.transforms.errors import JoinError, did_you_mean
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
+from deepfeast.transforms.online.cells import Asked, cast_cells
 from deepfeast.transforms.online.open import online_table
-from deepfeast.transforms.online.table import Key, OnlineTable
+from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,16 +36,19 @@ class Found:
         What the store knows of the rows; None where Feast computed the feature.
     filled : dict of int to (str, object)
         Rows whose gap was filled, with the status and the value.
+    bad : set of int
+        Rows that cannot be looked up, for they or their keys are wrong.
     """
 
     values: list[bytes | None]
     seen: Seen | None = None
     filled: dict[int, tuple[str, Any]] = field(default_factory=dict)
+    bad: set[int] = field(default_factory=set)
 
     @property
     def gaps(self) -> list[int]:
-        """Rows without a value."""
-        return [row for row, value in enumerate(self.values) if not value]
+        """Rows without a value that may be given one."""
+        return [row for row, value in enumerate(self.values) if not value and row not in self.bad]
 
     def statuses(self) -> list[str]:
         """Say of each row where its value comes from, or why there is none."""
@@ -52,6 +58,8 @@ class Found:
         ]
         for row, (status, _) in self.filled.items():
             found[row] = status
+        for row in self.bad:
+            found[row] = REJECTED
         return found
 
 
@@ -104,15 +112,13 @@ class OnlineView:
         """Return the declaration of a deep feature, None of any other."""
         return self.spec.feature(feature.feature) if self.spec else None
 
-    def read(self, asked: dict[str, list[Any]], count: int, now: datetime) -> dict[str, Found]:
+    def read(self, keys: list[Key | None], now: datetime) -> dict[str, Found]:
         """Read the features of some rows, each key once.
 
         Parameters
         ----------
-        asked : dict of str to list
-            The rows, by column; None for what is missing.
-        count : int
-            Number of rows.
+        keys : list of tuple or None, of length n_rows
+            As `keys` returns them.
         now : datetime
             What ttl is counted from.
 
@@ -121,7 +127,6 @@ class OnlineView:
         dict of str to Found
             By the feature's name; values older than the view's ttl are left out.
         """
-        keys = self._keys(asked, count)
         distinct = list(dict.fromkeys(key for key in keys if key is not None))
         rows = self.table.read(distinct, [feature.feature for feature in self.features])
         ttl: timedelta | None = self.table.view.ttl
@@ -134,7 +139,7 @@ class OnlineView:
                 column[:] = [
                     v if is_fresh else None for v, is_fresh in zip(column, fresh, strict=True)
                 ]
-        if len(distinct) == count:
+        if len(distinct) == len(keys):
             return {f.name: Found(rows.values[f.feature], seen) for f in self.features}
         place = {key: row for row, key in enumerate(distinct)}
         rows_of = [place.get(key, -1) for key in keys]  # type: ignore[arg-type]
@@ -142,20 +147,56 @@ class OnlineView:
             f.name: Found(_gather(rows.values[f.feature], rows_of), seen) for f in self.features
         }
 
-    def _keys(self, asked: dict[str, list[Any]], count: int) -> list[Key | None]:
+    def keys(self, asked: Asked) -> list[Key | None]:
+        """Return the key of each row, each part of the type that its entity declares.
+
+        None where a part is missing or wrong; what is wrong is added to ``asked.bad``.
+
+        Raises
+        ------
+        JoinError
+            If no row has a part of the key; it names what they have.
+        """
         from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 
         if self.join_columns == [DUMMY_ENTITY_ID]:
-            return [(DUMMY_ENTITY_VAL,)] * count
-        for name in self.join_columns:
-            if name not in asked and count:
+            return [(DUMMY_ENTITY_VAL,)] * len(asked)
+        parts = []
+        kinds = self.table.entity_keys.join_keys.values()
+        for name, kind in zip(self.join_columns, kinds, strict=True):
+            if name not in asked.columns and len(asked.bad) < len(asked):
                 raise JoinError(
                     f"the rows have no column {name!r}, the entity key of view "
-                    f"{self.table.view.name!r}. They have: {', '.join(asked) or 'nothing'}."
-                    f"{did_you_mean(name, asked)}"
+                    f"{self.table.view.name!r}. They have: {', '.join(asked.columns) or 'nothing'}."
+                    f"{did_you_mean(name, asked.columns)}"
                 )
-        columns = [asked.get(name, []) for name in self.join_columns]
-        return self.table.entity_keys.clean(columns)
+            cells = asked.columns.get(name, [None] * len(asked))
+            values, bad = cast_cells(cells, kind.name)
+            for row, wrong in bad.items():
+                asked.bad.setdefault(row, f"key {name!r}: {wrong}")
+            parts.append(values)
+        keys: list[Key] = list(zip(*parts, strict=True))
+        return [None if None in key else key for key in keys]
+
+    def push(self, found: dict[str, Found], now: datetime) -> None:
+        """Write vectors that were encoded on the spot to the online store."""
+        from deepfeast.transforms.arrow import matrix_to_vectors
+        from deepfeast.transforms.online.protos import to_values
+
+        for feature in self.features:
+            answer = found[feature.name]
+            assert answer.seen is not None
+            vectors = {
+                key: vector
+                for row, (status, vector) in answer.filled.items()
+                if status == ENCODED and (key := answer.seen.keys[row]) is not None
+            }
+            if vectors:
+                column = matrix_to_vectors(np.stack(list(vectors.values())))
+                kind = feature.dtype.to_value_type()
+                values: list[bytes | None] = [*to_values(column, kind)]
+                rows = OnlineRows([*vectors], [now] * len(vectors), {feature.feature: values})
+                self.table.write_newer(rows)
 
 
 def _gather(column: list[bytes | None], rows: list[int]) -> list[bytes | None]:

@@ -114,8 +114,3 @@ def test_entity_keys_are_feasts_own(names, key):
 
     keys = EntityKeys({name: kind(value) for name, value in names.items()})
     assert keys.to_bytes(key) == serialize_entity_key(keys.to_proto(key), 3)
-
-
-def test_keys_take_the_type_of_their_join_key():
-    keys = EntityKeys({"shop": kind("STRING"), "item": kind("INT64")})
-    assert keys.clean([[1, None], [np.int64(2), 3]]) == [("1", 2), None]
