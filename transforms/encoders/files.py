@@ -85,12 +85,7 @@ def file_hash(path: str | Path) -> str:
 @functools.lru_cache(maxsize=1024)
 def _file_hash(path: Path, size: int, mtime: int) -> str:
     with path.open("rb") as file:
-        if hasattr(hashlib, "file_digest"):
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        sha = hashlib.sha256()  # Python 3.10
-        while block := file.read(1 << 20):
-            sha.update(block)
-        return sha.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weight_files(folder: Path) -> list[Path]:
