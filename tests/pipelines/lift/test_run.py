@@ -201,8 +201,6 @@ def test_bad_input_is_named(shop):
         measure(shop, labels="nowhere.parquet")
     with pytest.raises(ColumnNotFound, match=r"no column 'sellr' in the labels.*'seller'"):
         measure(shop, groups="sellr")
-    with pytest.raises(LiftError, match="give one model"):
-        named_models("a:b", shop.folder / "ridge.pkl")
     with pytest.raises(LiftError, match=r"which column should .* Name one with --column"):
         measure(shop, encoders=[LONGER], column="description")
 

@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from deepfeast.pipelines.lift import compare
-from deepfeast.pipelines.lift.ask.models import load_model, load_pickle
 from deepfeast.pipelines.lift.ask.problem import read_problem
 from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.ask.splits import make_rounds
@@ -69,24 +68,6 @@ def test_classes_and_the_metric_are_found_out(shop):
     binary = ask(shop, target="dear", models=models)
     assert (binary.problem.task, binary.problem.metric) == ("binary", "roc_auc")
     assert binary.outcome("logistic", "+ vec (probe)").verdict == "helps"
-
-
-def test_the_default_models_take_categories_and_missing_vectors(shop):
-    shop.loc[::5, VEC] = np.nan
-    shop.loc[3, "colour"] = None
-    comparison = compare(
-        shop,
-        "price",
-        feature_groups={"vec": VEC},
-        handcrafted=["size", "colour"],
-        representations=("raw", "probe"),
-        repeats=1,
-        most_repeats=1,
-        control=False,
-    )
-    assert comparison.models == ["XGBoost", "random forest"]
-    assert not [outcome for outcome in comparison.outcomes if outcome.failed]
-    assert comparison.outcome("XGBoost", "+ vec (probe)").lift.mean > 0.2
 
 
 def test_handcrafted_columns_are_found_and_the_rest_is_named(shop):
@@ -259,31 +240,7 @@ def test_a_model_that_ignores_new_columns_is_an_alarm(shop):
     assert kinds(ask(shop, models={"old": ByName()})) == ["ignored"]
 
 
-# --- the user's model, and the whole result
-
-
-def test_a_model_is_found_by_module_and_factory(tmp_path, monkeypatch):
-    (tmp_path / "mymodels.py").write_text(
-        "from sklearn.linear_model import Ridge\ndef old_ridge():\n    return Ridge(3.0)\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    assert load_model("mymodels:old_ridge").alpha == 3.0
-    with pytest.raises(LiftError, match="has no 'old_rigde'"):
-        load_model("mymodels:old_rigde")
-    with pytest.raises(LiftError, match="expected module:factory"):
-        load_model("mymodels")
-    with pytest.raises(LiftError, match="looked for in the working directory"):
-        load_model("nowhere_at_all:model")
-
-
-def test_a_pickled_model_is_loaded(tmp_path):
-    import joblib
-
-    joblib.dump(Ridge(2.0), tmp_path / "old.pkl")
-    joblib.dump({"no": "model"}, tmp_path / "no.pkl")
-    assert load_pickle(tmp_path / "old.pkl").alpha == 2.0
-    with pytest.raises(LiftError, match="holds a dict, which has no fit"):
-        load_pickle(tmp_path / "no.pkl")
+# --- the whole result
 
 
 def test_the_whole_result_holds_every_score(shop, tmp_path):
