@@ -9,7 +9,7 @@ import xgboost as xgb
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_pipeline
 
-from deepfeast.transforms import OnlineFeatures, training_frame
+from deepfeast.transforms import DeepColumns, OnlineFeatures, training_frame
 from deepfeast.transforms.estimators import FeastFeatures, LinearProbe, probes
 
 
@@ -58,6 +58,23 @@ def test_a_pipeline_fitted_on_history_scores_a_frame_online(shop):
     history = model.predict(keys)
     model.set_params(feastfeatures__online=True)
     assert np.array_equal(model.predict(keys[["id"]]), history)
+
+
+def test_deep_columns_predict_online_what_they_predict_for_the_training_frame(shop):
+    frame = training_frame(shop.store, shop.labels, service="wear").drop(columns="id")
+    columns = ["vec_000", "vec_001"]
+    model = make_pipeline(DeepColumns(n_components=2), RandomForestRegressor(10, random_state=0))
+    model.fit(frame[columns], frame["price"])
+    offline = model.predict(frame[columns])
+    assert frame[columns].isna().all(axis=1).sum() == 2
+    assert np.ptp(offline) > 5
+    served = OnlineFeatures(shop.store, service="wear")
+    backwards = shop.labels["id"].tolist()[::-1]
+    online = pickle.loads(pickle.dumps(model)).predict(
+        served.frame([{"id": key} for key in backwards])
+    )
+    assert np.array_equal(online[::-1], offline)
+    assert model.predict(served.frame([{"id": "s3"}])) == offline[[3]]  # alone as among others
 
 
 def test_old_columns_keep_their_order_online_and_offline(shop):
