@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfeast.pipelines.lift.ask.arms import Arm
 from deepfeast.pipelines.lift.ask.models import default_models, linear_on_probes, side_by_side
-from deepfeast.pipelines.lift.measure.blocks import Blocks, word_counts
+from deepfeast.pipelines.lift.measure.blocks import Blocks, Pair, word_counts
 from deepfeast.pipelines.lift.measure.comparison import LINEAR, Comparison, Outcome, look
 from deepfeast.pipelines.lift.measure.looks import Look, plan_looks
 from deepfeast.pipelines.lift.measure.work import Work
@@ -147,37 +147,39 @@ class _Bench:
 
     def run(self, blocks: Blocks, model: str, arm: Arm, keep: bool) -> _Fit:
         """Fit and score; an arm that cannot be fitted says why, and the others go on."""
+        try:
+            columns = blocks.of(arm)
+            try:
+                fit = self._fit(blocks, model, columns, keep)
+            except ValueError as error:
+                # Met when fitting or, where the tested rows alone lack a vector, when scoring.
+                if "NaN" not in str(error):
+                    raise
+                fit = self._fit(blocks, model, blocks.filled(*columns), keep)
+                self.filled.add(model)
+        except Exception as error:
+            # Anything may be wrong with a model that is not ours; its arm reports it.
+            return _Fit(failed=f"{type(error).__name__}: {_first_line(error)}")
+        fit.fit_seconds += sum(blocks.seconds.get(key, 0.0) for key in blocks.keys(arm))
+        return fit
+
+    def _fit(self, blocks: Blocks, model: str, columns: Pair, keep: bool) -> _Fit:
         from sklearn.base import clone
         from sklearn.metrics import get_scorer
 
         train, test = blocks.split
-        try:
-            columns, test_columns = blocks.of(arm)
-            started = clock.perf_counter()
-            y = self.problem.y[train]
-            try:
-                estimator = clone(self.models[model]).fit(columns, y)
-            except ValueError as error:
-                if "NaN" not in str(error):
-                    raise
-                columns, test_columns = blocks.filled(columns, test_columns)
-                estimator = clone(self.models[model]).fit(columns, y)
-                self.filled.add(model)
-            fitted = clock.perf_counter()
-            score = get_scorer(self.problem.metric)(estimator, test_columns, self.problem.y[test])
-            scored = clock.perf_counter()
-            predicted = estimator.predict(test_columns) if keep else None
-        except Exception as error:
-            # Anything may be wrong with a model that is not ours; its arm reports it.
-            return _Fit(failed=f"{type(error).__name__}: {_first_line(error)}")
-        making = sum(blocks.seconds.get(key, 0.0) for key in blocks.keys(arm))
+        started = clock.perf_counter()
+        estimator = clone(self.models[model]).fit(columns[0], self.problem.y[train])
+        fitted = clock.perf_counter()
+        score = get_scorer(self.problem.metric)(estimator, columns[1], self.problem.y[test])
+        scored = clock.perf_counter()
         return _Fit(
             float(score),
-            making + fitted - started,
+            fitted - started,
             scored - fitted,
-            columns.shape[1],
+            columns[0].shape[1],
             test,
-            predicted,
+            estimator.predict(columns[1]) if keep else None,
             "" if np.isfinite(score) else f"the {self.problem.metric} of a split is {score}",
         )
 
