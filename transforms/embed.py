@@ -13,7 +13,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam import coders
 from apache_beam.metrics import Metrics
 
 from deepfeast.transforms.arrow import matrix_to_vectors
@@ -25,26 +24,6 @@ from deepfeast.transforms.features import DeepFeature
 
 REJECTS = "rejects"
 METRICS = "deepfeast"
-
-
-class RecordBatchCoder(coders.Coder):
-    """Arrow IPC, without the buffers a slice does not use (pickling would write them all)."""
-
-    def encode(self, value: pa.RecordBatch) -> bytes:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, value.schema) as writer:
-            writer.write_batch(value)
-        return sink.getvalue().to_pybytes()
-
-    def decode(self, encoded: bytes) -> pa.RecordBatch:
-        with pa.ipc.open_stream(encoded) as reader:
-            return reader.read_next_batch()
-
-    def is_deterministic(self) -> bool:
-        return True
-
-
-coders.registry.register_coder(pa.RecordBatch, RecordBatchCoder)
 
 
 class EmbedColumns(beam.PTransform):
@@ -63,7 +42,8 @@ class EmbedColumns(beam.PTransform):
     -------
     PCollection of RecordBatch
         The batches given, with a ``list<float32>`` column a feature: null where the value is
-        missing or rejected. With ``.with_rejects()``, a dict of two outputs: ``batches``, and
+        missing or rejected; they carry no rows but their own across a shuffle, even if they were
+        sliced from larger ones. With ``.with_rejects()``, a dict of two outputs: ``batches``, and
         ``rejects`` as dicts of row, column, feature, reason and message.
 
     Raises
@@ -157,7 +137,17 @@ class _EmbedBatch(beam.DoFn):
             for what, number in encoded.counts.items():
                 count(what, feature.name, number)
             yield from _tagged(feature, encoded.rejects)
-        yield batch
+        yield _without_other_rows(batch)
+
+
+def _without_other_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Copy a batch that is a slice of a larger one: pickled, it would take all of that along."""
+    if batch.get_total_buffer_size() <= batch.nbytes:
+        return batch
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return pa.ipc.open_stream(sink.getvalue()).read_next_batch()
 
 
 def _tagged(feature: DeepFeature, rejects: dict[int, Any]) -> Iterable[Any]:

@@ -6,8 +6,8 @@ come out as rows again, with a field more for each feature. Importing this modul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Optional, Sequence  # noqa: UP035 - Beam reads these hints at run time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -58,7 +58,7 @@ class EmbedRows(beam.PTransform):
         features: Sequence[Mapping[str, str]],
         root: str = ".",
         batch_rows: int = 256,
-        threads: Optional[int] = None,  # noqa: UP045
+        threads: int | None = None,
     ):
         super().__init__()
         # Checked here, where the user is.
@@ -68,7 +68,7 @@ class EmbedRows(beam.PTransform):
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         kind: Any = rows.element_type
         given: Any = RowTypeConstraint.from_user_type(kind) or kind
-        vector: Any = Optional[Sequence[float]]  # noqa: UP045 - Beam reads it on Python 3.10 too
+        vector: Any = Sequence[float] | None
         vectors = [(feature.name, vector) for feature in self.columns.features]
         columns = self.columns
         return (

@@ -115,8 +115,7 @@ def _moment(value: Any, feature: str) -> datetime:
     """Read a time in UTC; a date is its midnight."""
     try:
         if isinstance(value, str):
-            # Python 3.10 reads no Z.
-            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+            value = datetime.fromisoformat(value.strip())
         elif isinstance(value, date) and not isinstance(value, datetime):
             value = datetime.combine(value, time())
         if not isinstance(value, datetime):

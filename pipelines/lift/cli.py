@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -34,41 +34,41 @@ def lift(
         Path, typer.Option(help="Folder for the report: lift.html and lift.json.")
     ] = Path("lift"),
     groups: Annotated[
-        Optional[str],  # noqa: UP045 (typer reads it at run time on Python 3.10)
+        str | None,
         typer.Option(help="Column of what belongs together, e.g. the seller; never split."),
     ] = None,
     time: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Column of moments: test on rows later than those learned from."),
     ] = None,
     columns: Annotated[
         str, typer.Option(help="Columns of the labels that the model gets too, by commas.")
     ] = "",
     model: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Your estimator, as module:factory. Default: XGBoost, random forest."),
     ] = None,
     allow_pickle: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Your estimator, as a pickle. It runs code: only files you trust."),
     ] = None,
     encoders: Annotated[
         str, typer.Option(help="Other encoders to compare on the same column, by commas.")
     ] = "",
     column: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="The raw column that --encoders read, where several could."),
     ] = None,
     rows: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Draw so many labels at random, where there are many."),
     ] = None,
     task: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="regression, binary or multiclass. Default: found out from the target."),
     ] = None,
     metric: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="A scikit-learn scorer. Default: r2, roc_auc or accuracy."),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Predict the target's logarithm.")] = False,
