@@ -65,8 +65,16 @@ def print_run(run: Any) -> None:
 
 
 @contextmanager
-def shown(title: str, quiet: bool = False) -> Iterator[Report]:
+def shown(title: str, quiet: bool = False, share: bool = False) -> Iterator[Report]:
     """Show progress while a block runs.
+
+    Parameters
+    ----------
+    title : str
+    quiet : bool
+        Show nothing.
+    share : bool
+        What is reported is a share of the time, not things that were done: it is told in percent.
 
     Yields
     ------
@@ -76,19 +84,23 @@ def shown(title: str, quiet: bool = False) -> Iterator[Report]:
     if quiet:
         yield lambda stage, done, total, note="": None
     elif sys.stderr.isatty():
-        with _bar(title) as report:
+        with _bar(title, share) as report:
+            yield report
+    elif share:
+        with _quarters(title) as report:
             yield report
     else:
         yield _lines(title)
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Report]:
+def _bar(title: str, share: bool) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -97,7 +109,7 @@ def _bar(title: str) -> Iterator[Report]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn() if share else MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
@@ -111,7 +123,7 @@ def _bar(title: str) -> Iterator[Report]:
                 tasks[stage] = (int(task), time.monotonic())
             task_id, started = tasks[stage]
             rate = done / max(time.monotonic() - started, 1e-9)
-            told = [f"{rate:,.0f}/s"] * bool(done) + [note] * bool(note)
+            told = [f"{rate:,.0f}/s"] * bool(done and not share) + [note] * bool(note)
             bars.update(task_id, completed=done, rate=", ".join(told))  # type: ignore[arg-type]
 
         yield report
@@ -131,3 +143,34 @@ def _lines(title: str) -> Report:
             )
 
     return report
+
+
+@contextmanager
+def _quarters(title: str) -> Iterator[Report]:
+    """Tell each quarter of the time once: where more turns out to be left, the share shrinks."""
+    entered = time.monotonic()
+    started: list[tuple[float, int]] = []
+    told = [0]
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if not started:
+            started.append((now, done))
+        began, before = started[0]
+        quarter = 4 * done // total
+        if max(told) < quarter < 4 and done > before:
+            told.append(quarter)
+            left = _span((now - began) * (total - done) / (done - before))
+            print(f"{title}: {25 * quarter} %, about {left} left", file=sys.stderr)
+
+    yield report
+    print(f"{title}: done in {_span(time.monotonic() - entered)}", file=sys.stderr)
+
+
+def _span(seconds: float) -> str:
+    """Write a time for people.
+
+    >>> _span(42.3), _span(200)
+    ('42 s', '3 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

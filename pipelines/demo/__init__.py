@@ -159,8 +159,10 @@ def _compare(store: FeatureStore, frame: Any, data: Dataset) -> Comparison:
     from deepfeast.pipelines.lift import show
 
     with step(f"train with and without: log({data.target}), folds grouped by {data.groups}"):
-        with shown("compare") as progress:
-            comparison = compare_models(store, frame, data, progress)
+        with shown("compare", share=True) as progress:
+            comparison = compare_models(
+                store, frame, data, lambda what, done, total: progress("fit", done, total)
+            )
         show(comparison)
     return comparison
 

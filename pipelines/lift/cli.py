@@ -118,7 +118,7 @@ def lift(
         seed=seed,
         name=name,
     )
-    with shown("lift") as progress:
+    with shown("lift", share=True) as progress:
         result = run_lift(
             repo,
             labels,
