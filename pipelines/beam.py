@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 DEFAULT_RUNNER = "FnApiRunner"
 # The last is what numpy says of it.
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
+# Beam ends the text of a worker's error with the step; where it could not, a traceback goes on.
+STEP = r" \[while running '[^'\n]*'\]"
+WORKER_ERROR = re.compile(
+    r"deepfeast\.transforms\.errors\.(?P<kind>\w+): (?P<message>.*?)"
+    rf"(?:{STEP}|\n\n(?:During handling of|The above exception was)|\nTraceback|\s*\Z)",
+    re.DOTALL,
+)
 
 
 def pipeline_options(options: Sequence[str]) -> PipelineOptions:
@@ -129,19 +136,20 @@ def _watched(
 
 
 def original_error(error: BaseException) -> BaseException:
-    """Return the error a worker raised: runners hand back only its text.
+    """Return the error a worker raised, with all of its lines and no others.
 
+    A runner in this process adds to its message; others hand back only its text, amid their own.
     A full disk is told as one, whoever met it.
     """
-    if isinstance(error, errors.DeepfeastError):
-        return error
     text = str(error)
-    found = re.findall(
-        r"deepfeast\.transforms\.errors\.(\w+): (.*?)(?: \[while running|\n|$)", text
-    )
-    if found:
-        kind, message = found[-1]
-        return getattr(errors, kind, errors.DeepfeastError)(message)
+    if isinstance(error, errors.DeepfeastError):
+        told = re.sub(rf"{STEP}\Z", "", text)
+        return error if told == text else type(error)(told)
+    # The last one: those before it led to it.
+    for found in reversed(list(WORKER_ERROR.finditer(text))):
+        kind = getattr(errors, found["kind"], None)
+        if isinstance(kind, type) and issubclass(kind, errors.DeepfeastError):
+            return kind(found["message"])
     if DISK_FULL.search(text):
         return errors.TableError(
             "the disk is full. The published table is untouched; free "
