@@ -74,26 +74,6 @@ def test_an_encoder_pickles_without_its_network():
     assert again.encode(["red shirt"]).tolist() == [[3, 5]]
 
 
-# --- what there is ---------------------------------------------------------------------------
-
-
-def test_the_list_says_what_is_ready_and_what_each_kind_wants():
-    from deepfeast.transforms.encoders.listing import list_encoders
-
-    rows = {row.name: row for row in list_encoders()}
-    assert {"minilm", "image-tiny", "tfidf:N"} <= set(rows)
-    tiny = rows["image-tiny"]
-    assert (tiny.modality, tiny.status) == ("image", "ready")
-    assert len(tiny.fingerprint) == 64
-    assert "distilled" in tiny.source
-
-
-def test_speed_is_measured_in_distinct_values_a_second():
-    from deepfeast.transforms.encoders.listing import time_encoder
-
-    assert time_encoder(WordLengths(2), seconds=0.05) > 100
-
-
 def test_another_package_brings_an_encoder_by_entry_point(tmp_path, monkeypatch):
     package = tmp_path / "shop_encoders-1.0.dist-info"
     package.mkdir()

@@ -6,6 +6,7 @@ def test_what_is_ready_has_a_length_and_a_fingerprint():
     row = describe("image-tiny")
     assert (row.modality, row.status, len(row.fingerprint)) == ("image", "ready", 64)
     assert row.dim > 0
+    assert "distilled" in row.source
 
 
 def test_what_is_not_there_says_why():
