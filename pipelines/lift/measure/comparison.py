@@ -16,6 +16,7 @@ from deepfeast.pipelines.lift.measure.looks import (
     hopeless,
     rows_needed,
     rule,
+    splits_needed,
 )
 from deepfeast.pipelines.lift.measure.stats import (
     Lift,
@@ -51,9 +52,10 @@ class Outcome:
         From the first round: the value, or the class code; NaN where no split tested the row.
     failed : str
         Why the arm has no score; empty where it has.
-    lift, adjusted_p, verdict, detectable, reach, needed
+    lift, adjusted_p, verdict, detectable, reach, needed, needed_splits
         Against the baseline of the same model; None where none was asked for. `needed` is the
-        number of rows that would make a borderline clear, where it can be told.
+        number of rows that would make a borderline clear, `needed_splits` that of splits of the
+        same rows, where it can be told.
     """
 
     model: str
@@ -71,6 +73,7 @@ class Outcome:
     detectable: float | None = None
     reach: float | None = None
     needed: int | None = None
+    needed_splits: int | None = None
 
     @property
     def score(self) -> float:
@@ -216,6 +219,10 @@ def _settle(comparison: Comparison, position: int, ruling: Ruling, now: Look, sp
     outcome.reach = simultaneous_reach(lift, level)
     if ruling.verdict == "borderline":
         outcome.needed = rows_needed(lift, ruling, len(comparison.problem.y))
+        # Of windows in time there is one round: no more can be drawn.
+        if comparison.problem.times is None:
+            drawn = max(splits, lift.splits)
+            outcome.needed_splits = splits_needed(lift, ruling, drawn, share, comparison.first)
 
 
 def _weights(comparison: Comparison, asked: Sequence[int]) -> list[float]:

@@ -199,3 +199,37 @@ def rows_needed(lift: Lift, ruling: Ruling, rows: int) -> int | None:
     exact = rows * max(times, 1.0)
     step = 10 ** max(int(np.floor(np.log10(exact))) - 2, 0)
     return int(np.ceil(exact / step) * step)
+
+
+def splits_needed(lift: Lift, ruling: Ruling, drawn: int, share: float, step: int) -> int | None:
+    """Estimate how many splits of the same rows would make it clear, were the lift to stay.
+
+    More splits narrow the border, and bring the line down to where the overlap of the training
+    sets leaves it: what is clear then may be a yes or a no.
+
+    Parameters
+    ----------
+    drawn : int
+        How many there are: more are asked for.
+    share : float
+        Test rows over training rows of a split.
+    step : int
+        Splits of one round of folds.
+
+    Returns
+    -------
+    int or None
+        A whole number of rounds. None where ten times the splits would not do: more rows are
+        needed then.
+
+    Examples
+    --------
+    >>> lift = Lift(0.05, 0, 0, 0.02, 25, 30, 0.02, spread=0.04)
+    >>> splits_needed(lift, Ruling("borderline", 0.05, line=0.05, band=0.01), 30, 0.25, 5)
+    55
+    """
+    for splits in range(drawn + step, 10 * drawn + 1, step):
+        then = _ruling(projected(lift, splits, share), ruling.level)
+        if then.verdict != "borderline":
+            return splits
+    return None

@@ -93,6 +93,7 @@ def _arm(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict,
         "detectable": outcome.detectable,
         "rows_needed": outcome.needed,
+        "splits_needed": outcome.needed_splits,
         "fit_seconds": outcome.fit_seconds,
         "predict_seconds": outcome.predict_seconds,
         "failed": outcome.failed or None,

@@ -66,7 +66,7 @@ def headline(comparison: Comparison) -> str:
         )
     near = [one for one in every if one.word == "borderline"]
     if near:
-        return _borderline(near)
+        return _borderline(comparison, near)
     hurting = list(dict.fromkeys(one.feature for one in found if one.word == "hurts"))
     if hurting:
         return f"No. {_list(hurting)} {_verb(hurting, 'make')} the model worse: leave it as it is."
@@ -132,15 +132,25 @@ def _still_below(comparison: Comparison, helping: list[Finding]) -> list[str]:
     return parts
 
 
-def _borderline(near: list[Finding]) -> str:
+def _borderline(comparison: Comparison, near: list[Finding]) -> str:
     names = list(dict.fromkeys(one.feature for one in near))
-    needed = [one.outcome.needed for one in near if one.outcome is not None and one.outcome.needed]
-    rows = f" About {min(needed):,} rows would decide it." if needed else ""
     models = list(dict.fromkeys(one.model for one in near))
+    outcomes = [one.outcome for one in near if one.outcome is not None]
+    rows = min((one.needed for one in outcomes if one.needed), default=None)
+    splits = min((one.needed_splits for one in outcomes if one.needed_splits), default=None)
     return (
         f"Borderline: {_list(names)} may help {_list(models)}, and other splits of the same rows "
-        f"could say yes or no.{rows}"
+        f"could say yes or no.{_decided(comparison, rows, splits)}"
     )
+
+
+def _decided(comparison: Comparison, rows: int | None, splits: int | None) -> str:
+    """Say what would decide a borderline: more rows, or more splits of these."""
+    ways = [f"{rows:,} rows"] if rows else []
+    if splits:
+        rounds = -(-splits // comparison.first)
+        ways.append(f"{splits} splits of the same rows (--most-repeats {rounds})")
+    return f" About {' or '.join(ways)} would decide it." if ways else ""
 
 
 def _mean(finding: Finding) -> float:
@@ -188,8 +198,8 @@ def _sentence(comparison: Comparison, best: Outcome, ran: list[Outcome]) -> str:
         return text + said + _against_words(comparison, best)
     if best.verdict == "borderline":
         text += " Too near the line to say: other splits of the same rows could turn it."
-        if best.needed:
-            text += f" About {best.needed:,} rows would decide it, were the gain as it now seems."
+        advice = _decided(comparison, best.needed, best.needed_splits)
+        text += advice and advice[:-1] + ", were the gain as it now seems."
     if best.verdict == "no evidence":
         why = (
             "Luck can explain that"

@@ -81,12 +81,6 @@ def test_an_embedding_without_any_vector_is_left_out():
     assert failed(result) == {}
 
 
-def test_columns_of_an_embedding_left_out_are_no_handcrafted_columns():
-    frame = shop().assign(**dict.fromkeys(PHOTO, np.nan))
-    problem = read_problem(frame, Question("price"), FEATURES)
-    assert problem.handcrafted == ["size"]
-
-
 def test_a_single_vector_fails_its_own_arms_alone():
     frame = shop()
     frame.loc[1:, PHOTO] = np.nan
@@ -141,14 +135,6 @@ def test_infinite_targets_are_left_out(log_target):
     assert notes(result)[0] == "Left out, for an infinite price: 2 of the rows."
     assert len(result.comparison.problem.y) == 58
     assert failed(result) == {}
-
-
-def test_infinite_features_count_as_missing():
-    frame = shop()
-    frame.loc[3, "photo_001"] = -np.inf
-    problem = read_problem(frame, Question("price"), FEATURES)
-    assert problem.notes == ["Infinite in photo, taken for missing: 1 of the rows."]
-    assert problem.has_vector["photo"].sum() == 59
 
 
 class OnlySize(Ridge):

@@ -50,3 +50,15 @@ def test_a_round_tests_each_row_once(shop):
     assert [len(splits) for splits in rounds] == [5, 5, 5]
     for splits in rounds:
         assert sorted(np.concatenate([test for _, test in splits])) == list(range(200))
+
+
+def test_a_split_that_lacks_a_class_is_left_out(shop):
+    shop["sold"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    shop["kind"] = np.where(shop["price"] > 0, "dear", "cheap")
+    shop.loc[100:120:10, "kind"] = "new"  # first seen in the middle
+    question = Question("kind", time="sold", handcrafted=["size"], repeats=1, folds=10)
+    problem = read_problem(shop, question, {"vec": VEC})
+    (splits,) = make_rounds(problem, question)
+    assert 2 <= len(splits) < 10
+    assert all(len(np.unique(problem.y[train])) == 3 for train, _ in splits)
+    assert "splits are left out" in problem.notes[-1]

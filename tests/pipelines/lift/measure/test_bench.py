@@ -2,24 +2,18 @@
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
-from deepfeast.pipelines.lift import compare
 from deepfeast.pipelines.lift.ask.arms import Arm
 from deepfeast.pipelines.lift.ask.problem import read_problem
 from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.measure.bench import run_arms
+from deepfeast.pipelines.lift.measure.comparison import LINEAR
 
 VEC = [f"vec_{position:03d}" for position in range(6)]
-NOISE = [f"noise_{position:03d}" for position in range(6)]
 FAST = {"ridge": Ridge(1.0)}
 ARMS = [Arm("handcrafted", "baseline"), Arm("+ vec", "deep", ("vec",), "raw")]
-
-
-def ask(frame, target="price", groups=None, features=None, **options):
-    settings = {"models": FAST, "handcrafted": ["size"], "representations": ("probe",)}
-    settings |= {"repeats": 2, "most_repeats": 2, **options}
-    return compare(frame, target, groups, feature_groups=features or {"vec": VEC}, **settings)
 
 
 @pytest.mark.parametrize("where", ["learned", "tested", "both"])
@@ -41,8 +35,43 @@ def test_a_model_that_takes_no_nan_gets_the_mean_whichever_rows_lack_a_vector(sh
     ]
 
 
-def test_what_the_users_own_columns_lack_is_not_filled(shop):
+def test_what_the_users_own_columns_lack_is_not_filled(shop, ask):
     shop.loc[150, "size"] = np.nan
     comparison = ask(shop, representations=("raw",), control=False, alone=False)
     assert "NaN" in comparison.outcome("ridge", "+ vec (raw)").failed
     assert comparison.notes == []
+
+
+def test_the_embedding_alone_is_scored_by_a_linear_model(shop, ask):
+    alone = ask(shop).outcome(LINEAR, "vec alone (probe)")
+    assert 0.5 < alone.score < 0.9
+    assert alone.lift is None
+
+
+class Fragile(RegressorMixin, BaseEstimator):
+    """A model that cannot take more than 4 columns."""
+
+    def fit(self, X, y):
+        if X.shape[1] > 4:
+            raise RuntimeError(f"I was built for 4 columns, not {X.shape[1]}")
+        self.mean_ = float(np.mean(y))
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_) + X["size"].to_numpy()
+
+
+def test_a_model_that_raises_fails_its_arm_and_no_other(shop, ask):
+    models = {"fragile": Fragile(), **FAST}
+    comparison = ask(shop, models=models, representations=("raw", "probe"))
+    assert comparison.outcome("fragile", "+ vec (raw)").failed.endswith("4 columns, not 7")
+    assert not comparison.outcome("fragile", "+ vec (probe)").failed
+    assert comparison.outcome("ridge", "+ vec (raw)").verdict == "helps"
+
+
+def test_splits_are_drawn_until_it_is_clear_and_no_further(shop, ask):
+    comparison = ask(shop, features=("vec", "noise"), repeats=2, most_repeats=6)
+    count = {o.arm.label: len(o.scores) for o in comparison.outcomes}
+    assert count["+ vec (probe)"] == 10  # clear at the first look that may settle
+    assert count["+ noise (probe)"] <= 10  # given up by then
+    assert comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"

@@ -9,6 +9,7 @@ from deepfeast.pipelines.lift.measure.looks import (
     rows_needed,
     rule,
     split_noise,
+    splits_needed,
     step_down,
 )
 from deepfeast.pipelines.lift.measure.stats import corrected_lift
@@ -65,3 +66,22 @@ def test_rows_needed_grow_with_the_square_of_what_is_missing():
     needed = rows_needed(lift, ruling, 1000)
     assert needed == pytest.approx(1000 * ((ruling.line + ruling.band) / lift.mean) ** 2, rel=0.02)
     assert rows_needed(around(-0.05), ruling, 1000) is None
+
+
+def test_splits_needed_are_the_fewest_rounds_that_settle_what_stays_as_it_is():
+    lift = around(0.13)
+    ruling = rule([lift], [1.0], 0.05)[0]
+    assert ruling.verdict == "borderline"
+    needed = splits_needed(lift, ruling, 30, 0.25, 5)
+    assert needed > 30
+    assert needed % 5 == 0
+    later = [rule([around(0.13, count)], [1.0], 0.05)[0].verdict for count in (needed + 1, 30)]
+    assert later == ["helps", "borderline"]
+
+
+def test_no_number_of_splits_settles_what_lies_on_the_line():
+    # As many splits as one likes leave the overlap of the training sets: half of the spread.
+    lift = around(1.96 * 0.5 * around(0).spread)
+    ruling = rule([lift], [1.0], 0.05)[0]
+    assert splits_needed(lift, ruling, 30, 0.25, 5) is None
+    assert rows_needed(lift, ruling, 1000) > 1000
