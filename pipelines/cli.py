@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,6 +144,7 @@ def runs(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
         {
             "version": commit.version,
             "time": commit.time.isoformat(timespec="seconds"),
+            "kind": commit.kind,
             "run": commit.meta["run_id"],
             **commit.meta["counts"],
         }
@@ -217,6 +218,24 @@ def rollback(view: View, version: Number, repo: Repo = Path()) -> None:
     )
 
 
+Hours = Annotated[
+    float,
+    typer.Option(min=0, help="How long replaced files stay for readers that have them open."),
+]
+
+
+@app.command()
+def compact(view: View, repo: Repo = Path(), keep_hours: Hours = 24.0) -> None:
+    """Write the small files of many runs into few large ones; no row changes.
+
+    Example: deepfeast compact listing_deep --repo feature_repo
+    """
+    from deepfeast.transforms.embeddings.compact import compact as compact_table
+
+    done = compact_table(_table(repo, view), timedelta(hours=keep_hours))
+    print(f"{view}: {done}")
+
+
 @app.command()
 def vacuum(
     view: View,
@@ -225,15 +244,15 @@ def vacuum(
         int | None,
         typer.Option(help="Also delete this version, for good."),
     ] = None,
+    keep_hours: Hours = 24.0,
 ) -> None:
-    """Delete what runs left that never published, and on request a version.
+    """Delete what no version needs: leftovers, replaced files; on request a version.
 
     Example: deepfeast vacuum listing_deep --drop 1 --repo feature_repo
     """
-    from deepfeast.transforms.embeddings.versions import vacuum as sweep
+    from deepfeast.transforms.embeddings.vacuum import vacuum as sweep
 
-    gone = sweep(_table(repo, view), drop)
-    print(f"{view}: {len(gone)} leftovers deleted" if gone else f"{view}: nothing to delete")
+    print(f"{view}: {sweep(_table(repo, view), drop, timedelta(hours=keep_hours))}")
 
 
 def _table(repo: Path, view: str) -> Any:

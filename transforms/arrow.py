@@ -9,6 +9,7 @@ there; these two functions are the only place that knows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,3 +174,21 @@ def as_pandas(frame: Any) -> Any:
         if column.null_count and pa.types.is_integer(column.type)
     }
     return table.to_pandas().assign(**whole)
+
+
+def regroup(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Join batches of any size to tables of `rows` rows; the last may have fewer.
+
+    >>> batch = pa.record_batch({"a": [1, 2, 3]})
+    >>> [table["a"].to_pylist() for table in regroup([batch, batch], 4)]
+    [[1, 2, 3, 1], [2, 3]]
+    """
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(len(part) for part in held) >= rows:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, rows)
+            held = table.slice(rows).to_batches()
+    if sum(len(part) for part in held):
+        yield pa.Table.from_batches(held)

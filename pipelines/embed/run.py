@@ -25,6 +25,7 @@ from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cell
 from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
 from deepfeast.pipelines.embed.reuse import reuse
 from deepfeast.pipelines.embed.session import opened, parquet, spilled
+from deepfeast.transforms.arrow import regroup
 from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table, table_schema
 from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.features import DeepViewSpec
@@ -102,9 +103,11 @@ def embed(
     started = time.monotonic()
     fresh = not table.path.exists()
     try:
-        delta = table.open()
-        embedding = EmbedRun(store, feature_view, spec, table, delta, run, rebuild)
+        # Opened first, since nothing is to be made in a folder of others; and again once it is
+        # ours, since whoever held it may have published.
+        table.open()
         with table.held(run.run_id):
+            embedding = EmbedRun(store, feature_view, spec, table, table.open(), run, rebuild)
             embedding.run_job(
                 since, until, fit_until, allowed_rejects, options, threads, progress or _silent
             )
@@ -320,7 +323,7 @@ class EmbedRun:
             files += found
         self.folder.write_places(files)
         batches = plan.places(rows, spills).to_arrow_reader(PART_ROWS)
-        parts = enumerate(_regroup(batches, PART_ROWS))
+        parts = enumerate(regroup(batches, PART_ROWS))
         return [self.folder.write_rows(number, part) for number, part in parts]
 
     def _write(self, stage: Stage, job: Job, parts: list[Path], created: int) -> None:
@@ -355,19 +358,6 @@ class EmbedRun:
             self.delta.version() if self.delta else None,
             replace=self.rebuild,
         )
-
-
-def _regroup(batches: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
-    """Join batches of any size to tables of `rows` rows."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        while sum(len(part) for part in held) >= rows:
-            table = pa.Table.from_batches(held)
-            yield table.slice(0, rows)
-            held = table.slice(rows).to_batches()
-    if sum(len(part) for part in held):
-        yield pa.Table.from_batches(held)
 
 
 def _arrow_type(key: Any) -> pa.DataType:

@@ -27,6 +27,7 @@ from deepfeast.transforms.cells.content import (
     read_contents,
 )
 from deepfeast.transforms.embed import REJECTS, count
+from deepfeast.transforms.embeddings.table import file_options
 from deepfeast.transforms.encoders.cache import loaded
 from deepfeast.transforms.encoders.column import encode_contents
 from deepfeast.transforms.errors import Reject
@@ -239,9 +240,7 @@ class WriteRows(beam.DoFn):
             hashes = rows[feature.hash_column].cast(HASH_TYPE)
             table = table.append_column(feature.hash_column, hashes)
         path = self.target / f"part-{planned.stem}.parquet"
-        # Vectors and hashes do not compress, and a dictionary of them would be built to be dropped.
-        zstd = dict.fromkeys(keys.column_names, "zstd")
-        write_table(table, path, compression=zstd, use_dictionary=False)
+        write_table(table, path, **file_options(keys.column_names))
         size = path.stat().st_size
         part = {"path": path.name, "size": size, "rows": len(rows), "missing": missing}
         self.job.folder.write_part(planned, part)

@@ -86,7 +86,7 @@ def test_the_versions_of_what_matters_are_told():
     )
 
 
-@pytest.mark.parametrize("command", ["runs", "rejects", "versions", "vacuum"])
+@pytest.mark.parametrize("command", ["runs", "rejects", "versions", "compact", "vacuum"])
 def test_what_a_registry_file_answers_is_answered_without_feast(shirts, command):
     shirts.write([{"id": "a", "title": "red shirt"}])
     shirts.embed()

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from deepfeast.transforms.embeddings.table import embedding_table
-from deepfeast.transforms.embeddings.versions import vacuum
+from deepfeast.transforms.embeddings.vacuum import vacuum
 from deepfeast.transforms.errors import RunInProgress
 from deepfeast.transforms.views import find_deep_view
 

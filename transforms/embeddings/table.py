@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
+from deepfeast.transforms.embeddings.log import read_archive
 from deepfeast.transforms.embeddings.state import SCRATCH
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
 from deepfeast.transforms.features import CREATED, hash_column
@@ -56,6 +57,11 @@ class Commit:
     version: int
     time: datetime
     meta: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What was published: a ``run``, a ``rollback`` to earlier vectors, or a ``compact``."""
+        return next((kind for kind in ("compact", "rollback") if kind in self.meta), "run")
 
 
 class EmbeddingTable:
@@ -151,17 +157,37 @@ class EmbeddingTable:
         return table.to_pyarrow_dataset()
 
     def commits(self, table: DeltaTable | None = None) -> list[Commit]:
-        """Return the commits of deepfeast, newest first."""
+        """Return the commits of deepfeast, newest first; also those that left the log."""
         table = table or self.must_exist()
+        logged = [
+            {
+                "version": one["version"],
+                "timestamp": one["timestamp"],
+                "meta": json.loads(one[META]),
+            }
+            for one in table.history()
+            if META in one
+        ]
+        known = {one["version"] for one in logged}
+        before = [
+            one for one in read_archive(self.scratch)["commits"] if one["version"] not in known
+        ]
         return [
             Commit(
-                commit["version"],
-                datetime.fromtimestamp(commit["timestamp"] / 1000, tz=timezone.utc),
-                json.loads(commit[META]),
+                one["version"],
+                datetime.fromtimestamp(one["timestamp"] / 1000, tz=timezone.utc),
+                one["meta"],
             )
-            for commit in table.history()
-            if META in commit
+            for one in [*logged, *before]
         ]
+
+    def files(self, version: int | None = None) -> list[dict[str, Any]]:
+        """Return the data files of a version of the Delta table: ``path``, ``size``, ``rows``."""
+        from deltalake import DeltaTable
+
+        found = pa.table(DeltaTable(self.uri, version=version).get_add_actions())
+        names = {"path": "path", "size_bytes": "size", "num_records": "rows"}
+        return found.select(list(names)).rename_columns(list(names.values())).to_pylist()
 
     def publish(
         self,
@@ -170,6 +196,7 @@ class EmbeddingTable:
         meta: dict[str, Any],
         expected: int | None,
         replace: bool,
+        instead_of: Sequence[dict[str, Any]] = (),
     ) -> int:
         """Publish data files in one transaction; return the table's new version.
 
@@ -182,7 +209,9 @@ class EmbeddingTable:
         expected : int, optional
             Version that the run was planned on; None where there was no table.
         replace : bool
-            Start a new generation: the files of the old one leave the table, not the disk.
+            The table is these files alone: those of before leave the table, not the disk.
+        instead_of : sequence of dict
+            Files of the table whose rows `parts` have now: a reader of changes sees none.
 
         Raises
         ------
@@ -191,20 +220,22 @@ class EmbeddingTable:
         """
         from deltalake import CommitProperties, DeltaTable, Schema, Transaction
         from deltalake.exceptions import CommitFailedError, DeltaError
-        from deltalake.transaction import AddAction, create_table_with_add_actions
+        from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
         stamp = int(time.time() * 1000)
+        news = not instead_of
         actions: list[Any] = [
             AddAction(
                 part["path"],
                 part["size"],
                 {},
                 stamp,
-                True,
+                news,
                 json.dumps({"numRecords": part["rows"]}),
             )
             for part in parts
         ]
+        actions += [RemoveAction(old["path"], news, stamp, old["size"], {}) for old in instead_of]
         # Two commits that carry one application's id conflict, so that the later one fails.
         properties = CommitProperties(
             custom_metadata={META: json.dumps(meta, sort_keys=True)},
@@ -309,6 +340,14 @@ def table_schema(row: Sequence[pa.Field], features: Sequence[str]) -> pa.Schema:
     for name in features:
         fields += [pa.field(name, VECTOR_TYPE), pa.field(hash_column(name), pa.binary())]
     return pa.schema(fields)
+
+
+def file_options(row: Sequence[str]) -> dict[str, Any]:
+    """Say how a data file is written; `row` are the columns that name a row.
+
+    Vectors and hashes do not compress, and a dictionary of them would be built to be dropped.
+    """
+    return {"compression": dict.fromkeys(row, "zstd"), "use_dictionary": False}
 
 
 def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:

@@ -1,4 +1,4 @@
-"""Versions of an embedding table: listed, made current again, dropped; and what is left over.
+"""Versions of an embedding table: listed, and made current again.
 
 A version is all the runs between two rebuilds: vectors of one set of encoders. Its data files
 stay on disk beside those of the others, so going back is one commit that copies nothing.
@@ -6,17 +6,17 @@ stay on disk beside those of the others, so going back is one commit that copies
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
-from deepfeast.transforms.embeddings.table import META, Commit, EmbeddingTable
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deepfeast.transforms.embeddings.log import first_entry, read_archive
+from deepfeast.transforms.embeddings.table import Commit, EmbeddingTable
 from deepfeast.transforms.errors import TableError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from deepfeast.transforms.times import EVENT_TIME
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def list_versions(table: EmbeddingTable) -> list[Version]:
     for commit in commits:
         groups.setdefault(commit.meta["generation"], []).append(commit)
     current = commits[0].meta["generation"]
+    files = version_files(table, commits)
     return [
         Version(
             number,
@@ -61,13 +62,23 @@ def list_versions(table: EmbeddingTable) -> list[Version]:
             number == current,
         )
         for number, found in sorted(groups.items())
-        if all((table.path / c.meta["run_id"]).is_dir() for c in _runs(found))
+        if files[number] and all((table.path / file["path"]).is_file() for file in files[number])
     ]
 
 
+def version_files(table: EmbeddingTable, commits: list[Commit]) -> dict[int, list[dict[str, Any]]]:
+    """Return by number of a version its data files: ``path``, ``size`` and ``rows`` each."""
+    newest = {commit.meta["generation"]: commit.version for commit in reversed(commits)}
+    first, kept = first_entry(table.path), read_archive(table.scratch)["files"]
+    return {
+        number: table.files(version) if version >= first else kept.get(str(number), [])
+        for number, version in newest.items()
+    }
+
+
 def _runs(commits: list[Commit]) -> list[Commit]:
-    """Leave out commits that only made a version current again."""
-    return [commit for commit in commits if "rollback" not in commit.meta]
+    """Leave out commits that added no rows."""
+    return [commit for commit in commits if commit.kind == "run"]
 
 
 def rollback(table: EmbeddingTable, number: int) -> int:
@@ -80,63 +91,39 @@ def rollback(table: EmbeddingTable, number: int) -> int:
     TableError
         If there is no such version, or it is current.
     """
-    from deltalake import CommitProperties
-
-    version = _find(table, number)
+    version = find_version(table, number)
     if version.current:
         raise TableError(f"version {number} of view {table.view!r} is current already.")
     with table.held(f"rollback to version {number}"):
         delta = table.must_exist()
-        newest = next(c for c in table.commits(delta) if c.meta["generation"] == number)
+        commits = table.commits(delta)
+        newest = next(c for c in commits if c.meta["generation"] == number)
+        files = version_files(table, commits)[number]
+        schema = _plain(pq.read_schema(table.path / files[0]["path"]))
         meta = {**newest.meta, "rollback": delta.version()}
-        delta.restore(
-            newest.version,
-            commit_properties=CommitProperties(
-                custom_metadata={META: json.dumps(meta, sort_keys=True)}
-            ),
-        )
-    return table.must_exist().version()
+        meta.pop("compact", None)
+        return table.publish(schema, files, meta, delta.version(), replace=True)
 
 
-def _find(table: EmbeddingTable, number: int) -> Version:
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Write the schema of a data file as Delta's: it knows one name of the zone UTC."""
+    fields = [
+        field.with_type(EVENT_TIME) if getattr(field.type, "tz", None) else field
+        for field in schema
+    ]
+    return pa.schema(fields)
+
+
+def find_version(table: EmbeddingTable, number: int) -> Version:
+    """Return a version by its number.
+
+    Raises
+    ------
+    TableError
+        If there is none, or its files are gone; it says which there are.
+    """
     versions = {version.number: version for version in list_versions(table)}
     if number not in versions:
         known = ", ".join(map(str, versions))
         raise TableError(f"view {table.view!r} has no version {number}. It has: {known}.")
     return versions[number]
-
-
-def vacuum(table: EmbeddingTable, drop: int | None = None) -> list[Path]:
-    """Delete what no version needs: files of runs that were never published, and their scratch.
-
-    Parameters
-    ----------
-    drop : int, optional
-        Also delete this version, for good.
-
-    Returns
-    -------
-    list of Path
-        What was deleted.
-
-    Raises
-    ------
-    TableError
-        If the version to drop is current or not there.
-    RunInProgress
-        If a run is under way: its files are not published yet.
-    """
-    with table.held("vacuum"):
-        delta = table.open()
-        commits = _runs(table.commits(delta)) if delta else []
-        kept = {commit.meta["run_id"] for commit in commits}
-        if drop is not None:
-            if _find(table, drop).current:
-                raise TableError(f"version {drop} of view {table.view!r} is current; keep it.")
-            kept -= {c.meta["run_id"] for c in commits if c.meta["generation"] == drop}
-        spare = {"_delta_log", table.scratch.name, *kept}
-        gone = [path for path in table.path.iterdir() if path.name not in spare]
-        gone += [*table.scratch.glob("runs/*"), *table.scratch.glob("spill/*")]
-        for path in gone:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return sorted(gone)
