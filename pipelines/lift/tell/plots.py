@@ -99,7 +99,9 @@ def _for_the_page(svg: str, name: str) -> str:
         count=1,
         flags=re.S,
     )
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px var(--font)", svg)
+    # matplotlib writes the family by itself since 3.11, and within "font" before.
+    svg = re.sub(r"font: ([^;\"]*?[\d.]+px) [^;\"]+", r"font: \1 var(--font)", svg)
+    svg = re.sub(r"font-family: [^;\"]+", "font-family: var(--font)", svg)
     # Ids are unique on the page: those in use get the figure's name, the others go.
     used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', svg))
     svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)

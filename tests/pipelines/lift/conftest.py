@@ -1,5 +1,6 @@
 """A table whose truth is known, and comparisons made by hand."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,3 +70,64 @@ def by_hand():
         return Comparison(problem, [], outcomes)
 
     return made
+
+
+def sale(row, random):
+    """A shirt's price hangs on the length of its title's first word, and on its size."""
+    first, size = int(random.integers(1, 12)), float(random.normal())
+    return {
+        "id": f"s{row}",
+        "title": f"{'x' * first} shirt",
+        "price": 20.0 + first + size + float(random.normal()) / 2,
+        "size": size,
+        "seller": row // 2,
+    }
+
+
+def sizes(shop, sales):
+    """Declare the sizes as a handcrafted view of their own."""
+    from feast import FeatureView, Field, FileSource
+    from feast.types import Float64
+
+    frame = pd.DataFrame({"id": [one["id"] for one in sales]})
+    frame["known_size"] = [one["size"] for one in sales]
+    frame["event_timestamp"] = pd.Timestamp("2024-01-01", tz="UTC")
+    frame.to_parquet(shop.folder / "sizes.parquet")
+    source = FileSource(path="sizes.parquet", timestamp_field="event_timestamp")
+    return FeatureView(
+        name="stats",
+        entities=[shop.entity],
+        schema=[Field(name="known_size", dtype=Float64)],
+        source=source,
+    )
+
+
+@pytest.fixture(scope="session")
+def sold(tmp_path_factory, Shirts):
+    """80 shirts, embedded, with a service; labels.parquet and labels.csv beside them."""
+    from feast import FeatureService
+
+    shop = Shirts(tmp_path_factory.mktemp("lift"))
+    (shop.folder / "feature_store.yaml").write_text(
+        "project: shirts\nregistry: registry.db\nprovider: local\n"
+        "offline_store: {type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore}\n"
+        "online_store: {type: sqlite, path: online.db}\n"
+        "entity_key_serialization_version: 3\n"
+    )
+    random = np.random.default_rng(0)
+    sales = [sale(row, random) for row in range(80)]
+    shop.write([{"id": one["id"], "title": one["title"]} for one in sales])
+    shop.embed()
+    deep = shop.store.get_feature_view("deep")
+    stats = sizes(shop, sales)
+    services = [FeatureService(name="wear", features=[deep])]
+    services += [FeatureService(name="sizes", features=[stats])]
+    shop.store.apply([stats, *services])
+    labels = pd.DataFrame(sales).drop(columns="title")
+    labels["event_timestamp"] = pd.Timestamp("2024-02-01", tz="UTC") + pd.to_timedelta(
+        labels.index, unit="D"
+    )
+    labels.to_parquet(shop.folder / "labels.parquet")
+    labels.to_csv(shop.folder / "labels.csv", index=False)
+    joblib.dump(Ridge(1.0), shop.folder / "ridge.pkl")
+    return shop
