@@ -63,7 +63,7 @@ class LinearProbe(_EmbeddingStep):
     ----------
     task : {"auto", "regression", "classification"}
         ``"auto"`` takes floats of more than two values, and integers of more than 20, for a
-        regression; all else are classes.
+        regression; all else are classes. Several targets are numbers.
     alphas : sequence of float, optional
         Candidate strengths, relative to the number of rows. By default 13 from 0.001 to 1000.
     cv : int or splitter
@@ -207,6 +207,11 @@ class LinearProbe(_EmbeddingStep):
             targets = np.asarray(y, dtype=float).reshape(len(y), -1)
             self._labels: Any = range(targets.shape[1])
             return targets
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            raise ValueError(
+                f"y has {np.shape(y)[1]} columns: LinearProbe classifies one target. Fit one probe "
+                f"for each, or leave task='auto', which takes several targets as numbers."
+            )
         self.classes_, codes = np.unique(y, return_inverse=True)
         self._labels = self.classes_
         if len(self.classes_) == 1:
@@ -307,7 +312,7 @@ def is_classification(y: Any) -> bool:
     from sklearn.utils.multiclass import type_of_target
 
     kind = type_of_target(y)
-    if kind.startswith("continuous") or kind.endswith("multioutput"):
+    if kind.startswith(("continuous", "multilabel")) or kind.endswith("multioutput"):
         return False
     values = np.asarray(y)
     if values.dtype.kind not in "iuf":

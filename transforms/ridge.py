@@ -62,7 +62,6 @@ def fit_ridge(
     >>> fit_ridge(X, 2 * X + 1, np.array([1e-6, 1.0])).predict(X).round(2).ravel().tolist()
     [1.0, 3.0, 5.0, 7.0]
     """
-    X = np.asarray(X, dtype=np.float64)
     center, spread = center_and_spread(X)
     Z = (X - center) / spread
     mean = Y.mean(axis=0)

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.history.asof import AsOf
-from deepfeast.transforms.times import NEVER, instant, nanoseconds
+from deepfeast.transforms.times import NEVER
 
 SECOND = 10**9
 KEY_TYPES = [pa.string(), pa.int64()]
@@ -128,25 +128,3 @@ def test_text_never_matches_numbers_and_says_so():
 def test_no_labels_and_no_rows_are_no_error():
     assert as_of([], [("a", 1, 1)]) == []
     assert as_of([("a", 1)], []) == [-1]
-
-
-def test_times_of_any_unit_and_zone_become_nanoseconds():
-    moment = datetime(2024, 3, 1, 12, tzinfo=timezone(timedelta(hours=5)))
-    expected = 1709276400 * SECOND
-    for unit in ("s", "ms", "us", "ns"):
-        for zone in ("UTC", "Asia/Karachi"):
-            column = pa.array([moment, None], pa.timestamp(unit, zone))
-            assert nanoseconds(column).tolist() == [expected, NEVER]
-    assert instant(moment) == expected
-    assert instant(datetime(2024, 3, 1, 7)) == expected
-    assert nanoseconds(pa.array([19783], pa.date32())).tolist() == [19783 * 86400 * SECOND]
-
-
-def test_the_end_of_time_stays_in_the_future():
-    column = pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))
-    assert nanoseconds(column)[0] > instant(datetime(2262, 1, 1))
-
-
-def test_what_is_no_time_is_refused():
-    with pytest.raises(JoinError, match="expected a column of timestamps, got int64"):
-        nanoseconds(pa.array([1]))
