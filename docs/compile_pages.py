@@ -1,4 +1,4 @@
-"""Write into the pages what the code itself says: the tree, the commands, the encoders.
+"""Write into the pages what the code itself says: tree, commands, exit codes, encoders.
 
 A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between
 is rewritten. With ``--check`` nothing is written: a page that differs from the code is an error.
@@ -74,6 +74,21 @@ def commands() -> str:
     return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
 
 
+def codes() -> str:
+    """List the exit codes, each with the errors that end so."""
+    from deepfeast.transforms import errors
+
+    found: dict[int, list[str]] = {}
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.DeepfeastError):
+            found.setdefault(kind.exit_code, []).append(f"`{name}`")
+    rows = [
+        f"| {code} | {meaning} | {', '.join(found.get(code, []))} |"
+        for code, meaning in errors.EXIT_CODES.items()
+    ]
+    return "\n".join(["| code | meaning | errors |", "| --- | --- | --- |", *rows])
+
+
 def encoders() -> str:
     """List the encoders by name, then the kinds of string."""
     from deepfeast.transforms.encoders.listing import list_encoders
@@ -86,6 +101,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "tree": tree,
     "order": order,
     "commands": commands,
+    "codes": codes,
     "encoders": encoders,
 }
 

@@ -139,8 +139,14 @@ def original_error(error: BaseException) -> BaseException:
     """Return the error a worker raised, with all of its lines and no others.
 
     A runner in this process adds to its message; others hand back only its text, amid their own.
-    A full disk is told as one, whoever met it.
+    A full disk is told as one, whoever met it; Ctrl-C stays what it was.
     """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(error, errors.DeepfeastError):
+        # Beam makes a RuntimeError of it, with the worker's step in the text.
+        if isinstance(cause, KeyboardInterrupt):
+            return cause
+        cause = cause.__cause__ or cause.__context__
     text = str(error)
     if isinstance(error, errors.DeepfeastError):
         told = re.sub(rf"{STEP}\Z", "", text)
@@ -151,7 +157,7 @@ def original_error(error: BaseException) -> BaseException:
         if isinstance(kind, type) and issubclass(kind, errors.DeepfeastError):
             return kind(found["message"])
     if DISK_FULL.search(text):
-        return errors.TableError(
+        return errors.DiskFull(
             "the disk is full. The published table is untouched; free "
             "some space and run again, what was already encoded is reused."
         )

@@ -1,25 +1,24 @@
 """The ``deepfeast`` command.
 
-Each command is a thin skin over one function of the library. An error that deepfeast raises on
-purpose becomes one line and exit status 2.
+Each command is a thin skin over one function of the library.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from deepfeast.pipelines.command import Commands, run_commands
 from deepfeast.pipelines.lift.cli import lift
-from deepfeast.pipelines.terminal import open_repo, print_run, quiet, shown
-from deepfeast.transforms.errors import DeepfeastError, SourceNotFound
+from deepfeast.pipelines.terminal import open_repo, print_run, say, shown
+from deepfeast.transforms.errors import FeatureNotFound
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -60,13 +59,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; what goes wrong on purpose becomes one line and exit status 2."""
-    quiet()
-    try:
-        app()
-    except DeepfeastError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    """Run the command."""
+    run_commands(app)
 
 
 @app.command()
@@ -103,7 +97,7 @@ def embed(
     store = open_repo(repo)
     names = names or [view.name for view in store.list_feature_views() if deep_spec(view)]
     if not names:
-        raise SourceNotFound(
+        raise FeatureNotFound(
             f"the repo {repo} declares no deep feature view. Run feast apply first."
         )
     runs = []
@@ -212,7 +206,7 @@ def rollback(view: View, version: Number, repo: Repo = Path()) -> None:
     from deepfeast.transforms.embeddings.versions import rollback as roll_back
 
     roll_back(_table(repo, view), version)
-    print(
+    say(
         f"{view}: version {version} is current. Training reads it from now on; run feast "
         f"materialize to bring it online, and declare its encoder before the next embed."
     )
@@ -233,7 +227,7 @@ def compact(view: View, repo: Repo = Path(), keep_hours: Hours = 24.0) -> None:
     from deepfeast.transforms.embeddings.compact import compact as compact_table
 
     done = compact_table(_table(repo, view), timedelta(hours=keep_hours))
-    print(f"{view}: {done}")
+    say(f"{view}: {done}")
 
 
 @app.command()
@@ -252,7 +246,7 @@ def vacuum(
     """
     from deepfeast.transforms.embeddings.vacuum import vacuum as sweep
 
-    print(f"{view}: {sweep(_table(repo, view), drop, timedelta(hours=keep_hours))}")
+    say(f"{view}: {sweep(_table(repo, view), drop, timedelta(hours=keep_hours))}")
 
 
 def _table(repo: Path, view: str) -> Any:

@@ -5,6 +5,7 @@ Progress of long work is a bar on a terminal, and a plain line a stage elsewhere
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -12,6 +13,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +24,88 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 Report = Callable[..., None]
+log = logging.getLogger("deepfeast")
 
 
-def quiet() -> None:
-    """Leave the terminal to the command: libraries only speak up about errors."""
-    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
-    warnings.filterwarnings("ignore")
+@dataclass
+class Voice:
+    """How much a command says, and how: as `listen` was told."""
+
+    lines: str = "text"
+    verbose: bool = False
+    quiet: bool = False
+
+
+VOICE = Voice()
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON, with whatever ``extra={"fields": {...}}`` holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, timezone.utc)
+        told = {
+            "time": when.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=str)
+
+
+class TextLines(logging.Formatter):
+    """A log record as one line of text; what deepfeast says needs no name before it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = super().format(record)
+        return told if record.name.startswith("deepfeast") else f"{record.name}: {told}"
+
+
+class Standard(logging.Handler):
+    """Writes to what the standard error is now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+def listen(lines: str = "text", verbose: bool = False, quiet: bool = False) -> None:
+    """Leave the terminal to the command: libraries only speak up about errors.
+
+    Parameters
+    ----------
+    lines : {"text", "json"}
+        How log lines are written; to the standard error, always. As JSON, every stage and run
+        has one.
+    verbose : bool
+        Log lines and warnings of libraries, too.
+    quiet : bool
+        Errors alone.
+    """
+    VOICE.lines, VOICE.verbose, VOICE.quiet = lines, verbose, quiet
+    if not verbose:
+        warnings.filterwarnings("ignore")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _hush()
+
+
+def _hush() -> None:
+    """Set up logging as `listen` was told."""
+    handler = Standard()
+    handler.setFormatter(JsonLines() if VOICE.lines == "json" else TextLines())
+    logging.basicConfig(
+        level=logging.INFO if VOICE.verbose else logging.ERROR, handlers=[handler], force=True
+    )
+    ours = logging.INFO if VOICE.lines == "json" else logging.WARNING
+    log.setLevel(logging.DEBUG if VOICE.verbose else logging.ERROR if VOICE.quiet else ours)
+
+
+def say(text: str) -> None:
+    """Print what a command has done, unless it is to be quiet."""
+    if not VOICE.quiet:
+        print(text)
 
 
 def open_repo(repo: Path) -> FeatureStore:
@@ -42,26 +120,27 @@ def open_repo(repo: Path) -> FeatureStore:
         import_lean()
     store = open_store(repo)
     # Importing Beam installs a handler of its own.
-    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", force=True)
-    for name in ("apache_beam", "root"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _hush()
+    if not VOICE.verbose:
+        for name in ("apache_beam", "root"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     return store
 
 
 def print_run(run: Any) -> None:
     """Say what a `Run` of the embed job did."""
     if run.version is None:
-        print(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
+        say(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
         return
-    print(
+    say(
         f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} contents "
         f"encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} rejected; "
         f"version {run.version}, {run.seconds:.1f} s"
     )
     for reason, found in run.reasons.items():
-        print(f"  {reason}: {found['count']:,}")
+        say(f"  {reason}: {found['count']:,}")
         for example in found["examples"]:
-            print(f"      {example}")
+            say(f"      {example}")
 
 
 @contextmanager
@@ -81,7 +160,9 @@ def shown(title: str, quiet: bool = False, share: bool = False) -> Iterator[Repo
     callable
         Takes the stage's name, the units done, the units in all, and what else is to be said.
     """
-    if quiet:
+    if VOICE.lines == "json":
+        yield _lines(title)
+    elif quiet or VOICE.quiet:
         yield lambda stage, done, total, note="": None
     elif sys.stderr.isatty():
         with _bar(title, share) as report:
@@ -137,10 +218,12 @@ def _lines(title: str) -> Report:
         if done == total and total and f"{stage} done" not in started:
             started[f"{stage} done"] = began
             seconds = time.monotonic() - began
-            print(
-                f"{title}: {stage.lower()} {total:,} in {seconds:.1f} s{note and f' ({note})'}",
-                file=sys.stderr,
-            )
+            told = f"{title}: {stage.lower()} {total:,} in {seconds:.1f} s{note and f' ({note})'}"
+            if VOICE.lines == "json":
+                fields = {"title": title, "stage": stage.lower(), "units": total}
+                log.info(told, extra={"fields": {**fields, "seconds": round(seconds, 3)}})
+            else:
+                print(told, file=sys.stderr)
 
     return report
 

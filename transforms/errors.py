@@ -10,6 +10,7 @@
     │   └── FeatureNotFound       no view, service or feature of that name
     ├── EncoderError              an encoder cannot be loaded, or breaks its contract
     ├── TableError                the embedding table refuses
+    │   ├── DiskFull              no space is left
     │   ├── NeverEmbedded         the view has no embedding table yet
     │   ├── FingerprintMismatch   the table holds vectors of another encoder
     │   ├── TooManyRejects        a run rejected more than its allowed share
@@ -19,7 +20,7 @@
     └── LiftError                 a question about lift that has no answer
 
 A message says what was given, what was expected, and what to do. The command line
-prints it as one line and exits with status 2.
+prints it as one line and ends with the class's exit code; see `EXIT_CODES`.
 
 ``Reject`` is no error of a job: it says of one value that it cannot be encoded.
 """
@@ -28,18 +29,42 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
+
+EXIT_CODES = {
+    0: "done; also: nothing was new",
+    1: "an unexpected fault; of `doctor`, that there is something to mend",
+    2: "usage: what was asked or declared cannot be",
+    65: "bad data: it is damaged, not as declared, or too much of it was rejected",
+    69: "something needed is unreachable: a source, an encoder's files, a server, space on a disk",
+    75: "held by another run: try again",
+    130: "interrupted by Ctrl-C; the line says what is kept",
+    143: "terminated by SIGTERM; likewise",
+}
 
 
 class DeepfeastError(Exception):
-    """The root: catch this to catch everything deepfeast raises on purpose."""
+    """The root: catch this to catch everything deepfeast raises on purpose.
+
+    Attributes
+    ----------
+    exit_code : int
+        What a command ends with, of `EXIT_CODES`.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class SourceError(DeepfeastError):
     """The raw table cannot be used."""
 
+    exit_code = 65
+
 
 class SourceNotFound(SourceError):
     """There is nothing at the path of a source."""
+
+    exit_code = 69
 
 
 class SourceEmpty(SourceError):
@@ -62,6 +87,8 @@ class ColumnNotFound(SourceError):
 class SpecError(DeepfeastError):
     """A declaration contradicts itself or the data."""
 
+    exit_code = 2
+
 
 class EncoderNotFound(SpecError):
     """No encoder answers to a string."""
@@ -74,9 +101,19 @@ class FeatureNotFound(SpecError):
 class EncoderError(DeepfeastError):
     """An encoder cannot be loaded, or breaks its contract."""
 
+    exit_code = 69
+
 
 class TableError(DeepfeastError):
     """The embedding table refuses what was asked."""
+
+    exit_code = 2
+
+
+class DiskFull(TableError):
+    """No space is left where a table or a run lies."""
+
+    exit_code = 69
 
 
 class NeverEmbedded(TableError):
@@ -90,21 +127,31 @@ class FingerprintMismatch(TableError):
 class TooManyRejects(TableError):
     """A run rejected a larger share of values than it may, and committed nothing."""
 
+    exit_code = 65
+
 
 class RunInProgress(TableError):
     """Another run holds the view."""
+
+    exit_code = 75
 
 
 class SignatureMismatch(DeepfeastError):
     """A model was trained on other columns or encoders than are served."""
 
+    exit_code = 65
+
 
 class JoinError(DeepfeastError):
     """Labels or entity rows that cannot be joined with features."""
 
+    exit_code = 65
+
 
 class LiftError(DeepfeastError):
     """A question about lift that the labels or the model cannot answer."""
+
+    exit_code = 2
 
 
 class Reject(Exception):

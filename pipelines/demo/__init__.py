@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.terminal import open_repo, print_run, shown
-from deepfeast.transforms.errors import DeepfeastError, SourceError
+from deepfeast.transforms.errors import DeepfeastError, SpecError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -84,7 +84,7 @@ def run_demo(
 def _make_room(out: Path) -> Path:
     """Empty the demonstration's folder, and no other."""
     if out.exists() and any(out.iterdir()) and not (out / MARK.replace(" ", "-")).exists():
-        raise SourceError(
+        raise SpecError(
             f"{out.resolve()} is not empty and no earlier demonstration: name another folder."
         )
     shutil.rmtree(out, ignore_errors=True)
@@ -211,7 +211,7 @@ def _look_up(store: FeatureStore, frame: Any) -> None:
 def _farewell(repo: Path, data: Dataset, seconds: float) -> None:
     command = "deepfeast" if shutil.which("deepfeast") else sys.argv[0]
     where = f"--repo {repo}"
-    ask = f"--service {SERVICE} --target {data.target} --groups {data.groups} --log"
+    ask = f"--service {SERVICE} --target {data.target} --groups {data.groups} --log-target"
     for line in (
         f"\nDone in {seconds:.0f} s. Where to look:",
         f"  {repo}/*.py",

@@ -182,13 +182,34 @@ class EmbedRun:
             created = time.time_ns() // 1000
             self._write(stage, job, parts, created)
             self._publish(job, rejects, created)
-        except BaseException:
-            self.table.discard(run.run_id)
+        except BaseException as error:
+            # An interrupt may come right after the commit, whose files must then stay.
+            published = self._published()
+            if not published:
+                self.table.discard(run.run_id)
+            if isinstance(error, KeyboardInterrupt):
+                error.add_note(self._kept(published))
             raise
         finally:
             self.folder.remove()
         for spill, _ in job.groups():
             spill.remove()
+
+    def _published(self) -> bool:
+        delta = self.table.open()
+        commits = self.table.commits(delta) if delta else []
+        return bool(commits) and commits[0].meta["run_id"] == self.run.run_id
+
+    def _kept(self, published: bool) -> str:
+        """Say what an interrupted run leaves behind."""
+        if published:
+            return f"View {self.run.view!r}: the run was committed."
+        spills = {Spill(self.table.spill(mark)) for mark in self.encoders.fingerprints.values()}
+        vectors = together([spill.encoded(self.run.run_id) for spill in spills])()
+        return (
+            f"View {self.run.view!r}: nothing was committed; {vectors:,} vectors that were encoded "
+            f"are kept, and the next run reuses them."
+        )
 
     def _job(
         self,

@@ -71,7 +71,9 @@ def lift(
         str | None,
         typer.Option(help="A scikit-learn scorer. Default: r2, roc_auc or accuracy."),
     ] = None,
-    log: Annotated[bool, typer.Option("--log", help="Predict the target's logarithm.")] = False,
+    log_target: Annotated[
+        bool, typer.Option("--log-target", help="Predict the target's logarithm.")
+    ] = False,
     forms: Annotated[
         str, typer.Option(help="Forms in which vectors join: columns, probe, pca, raw, pca+probe.")
     ] = ",".join(FORMS),
@@ -110,7 +112,7 @@ def lift(
         time,
         task=task,
         metric=metric,
-        log_target=log,
+        log_target=log_target,
         representations=_names(forms),
         repeats=repeats,
         most_repeats=most_repeats,

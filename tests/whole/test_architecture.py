@@ -33,6 +33,7 @@ estimators
 """
 PIPELINES = """
 beam terminal
+command
 embed
 materialize
 engine retrieval_job doctor
