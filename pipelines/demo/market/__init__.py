@@ -34,7 +34,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfeast.pipelines.demo.market import texts
-from deepfeast.pipelines.demo.market.items import DAY, UTC, Item, invent
+from deepfeast.pipelines.demo.market.item import DAY, UTC, Item
+from deepfeast.pipelines.demo.market.items import invent
 from deepfeast.pipelines.demo.market.stats import stats_table
 
 

@@ -1,23 +1,17 @@
-"""Draw the true factors of the generated marketplace, and the price they make.
-
-`Item` holds one listing's factors and the parts of its log price; `invent` draws many.
-Tables, texts and photos show parts of an item, none of them all.
-"""
+"""Draw the true factors of many items of the generated marketplace, and the price they make."""
 
 from __future__ import annotations
 
 import datetime
-from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from deepfeast.pipelines.demo.market import texts
+from deepfeast.pipelines.demo.market.colours import COLOURS, ROOMS
+from deepfeast.pipelines.demo.market.item import DAY, Item
 
 OPENED = int(datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc).timestamp() * 1e6)
-DAY = 86_400_000_000  # microseconds
 SPAN = 540  # days over which listings appear
-UTC = pa.timestamp("us", tz="UTC")
 
 # Kind -> log of its usual price, usual width in cm.
 KINDS = {
@@ -34,56 +28,8 @@ KINDS = {
 WEIGHTS = {"kind": 1.3, "text": 0.54, "photo": 0.87, "seller": 0.18, "noise": 0.39}
 
 
-class Item(NamedTuple):
-    """The true factors of one listing, and the parts of its log price they cause."""
-
-    listing_id: str
-    seller_id: str
-    kind: str
-    width_cm: float
-    album: int
-    demand: float
-    brand: str
-    brand_stated: bool
-    material: int
-    era: int
-    soundness: int
-    story: int
-    colour: str
-    shape: float
-    wear: float
-    handcrafted_part: float
-    text_part: float
-    photo_part: float
-    seller_part: float
-    noise_part: float
-    photo_damaged: bool
-    sold: bool
-    listed: int
-    sale: int
-    room: int
-
-    @property
-    def price(self) -> float:
-        """What it was sold for, to the cent."""
-        return round(float(np.exp(self.log_price)), 2)
-
-    @property
-    def log_price(self) -> float:
-        """The sum of the parts."""
-        return (
-            self.handcrafted_part
-            + self.text_part
-            + self.photo_part
-            + self.seller_part
-            + self.noise_part
-        )
-
-
 def invent(n: int, seed: int) -> list[Item]:
     """Draw the true factors of ``n`` listings, in the order in which they appear."""
-    from deepfeast.pipelines.demo.market.photos import COLOURS, ROOMS
-
     rng = np.random.default_rng([seed, 0])
     sellers = max(n // 6, 1)
     skill = rng.standard_normal(sellers)

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from deepfeast.pipelines.demo.market import texts
-from deepfeast.pipelines.demo.market.items import DAY, UTC, WEIGHTS, Item
+from deepfeast.pipelines.demo.market.item import DAY, UTC, Item
+from deepfeast.pipelines.demo.market.items import WEIGHTS
 
 
 def stats_table(items: Sequence[Item], rng: np.random.Generator) -> pa.Table:

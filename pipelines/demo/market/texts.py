@@ -10,12 +10,10 @@ are left to the photo, but for a colour word now and then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from deepfeast.pipelines.demo.market.items import Item
+from deepfeast.pipelines.demo.market.item import Item
 
 # Name -> effect on the log price. Invented names: no encoder has read about them.
 BRANDS = {
