@@ -322,7 +322,7 @@ def _newest_raw(store: FeatureStore, name: str) -> datetime | None:
         source = open_source(store, name, {}, Path(scratch))
         for part in source.slices:
             for _, batch in read_slice(part, [source.timestamp]):
-                times = event_times(batch.column(0), source.timestamp, part.path)
+                times, _ = event_times(batch.column(0), source.timestamp, part.path)
                 newest = _later(newest, times)
     return newest
 

@@ -6,14 +6,14 @@ A time without a zone is UTC, a date is its midnight, and a text is read as ISO 
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deepfeast.transforms.errors import JoinError, SourceError
+from deepfeast.transforms.errors import JoinError, Reject, SourceError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,21 +98,54 @@ def utc(column: pa.Array | pa.ChunkedArray, name: str, where: str) -> Any:
         ) from error
 
 
-def event_times(column: pa.Array, name: str, where: str) -> pa.Array:
-    """Bring event times to UTC microseconds, as `utc` does; every row has one.
+def event_times(
+    column: pa.Array, name: str, where: str, first: int = 0
+) -> tuple[pa.Array, dict[int, Reject]]:
+    """Bring times to UTC microseconds, as `utc` does, and say of each row without one why.
+
+    Parameters
+    ----------
+    column : Array of timestamp, date or ISO 8601 text
+    name : str
+        Name of the column.
+    where : str
+        The file, for messages.
+    first : int
+        Number of the first row in it, from 0.
+
+    Returns
+    -------
+    times : Array of timestamp
+        Null where there is none, or none that can be read.
+    rejects : dict of int to Reject
+        By position: ``time_missing`` or ``time_unreadable``.
 
     Raises
     ------
     SourceError
-        If a value is null or cannot be read as a time; it names the first such row.
+        If the column holds something else than times.
+
+    Examples
+    --------
+    >>> times, rejects = event_times(pa.array(["2024-05-01", "noon", None]), "at", "raw.csv", 7)
+    >>> times.null_count, rejects[1].message
+    (2, "row 8 of raw.csv, counted from 0, has 'noon' as 'at', which is no ISO 8601 time")
     """
-    if column.null_count:
-        row = pc.index(pc.is_null(column), True).as_py()
-        raise SourceError(
-            f"row {row} of {where} has no {name!r}. Every row needs an event time: fill it, "
-            f"or leave the row out of the source."
+    if pa.types.is_null(column.type):
+        column = column.cast(EVENT_TIME)
+    times = _parsed(column, "coerce") if is_text(column.type) else utc(column, name, where)
+    rejects = {}
+    for position in np.flatnonzero(times.is_null().to_numpy(zero_copy_only=False)).tolist():
+        row, cell = f"row {first + position} of {where}, counted from 0,", column[position].as_py()
+        rejects[position] = (
+            Reject("time_missing", f"{row} has no {name!r}")
+            if cell is None
+            else Reject(
+                "time_unreadable",
+                f"{row} has {str(cell)[:40]!r} as {name!r}, which is no ISO 8601 time",
+            )
         )
-    return utc(column, name, where)
+    return times, rejects
 
 
 def is_text(type_: pa.DataType) -> bool:
@@ -124,10 +157,12 @@ def _first_line(error: Exception) -> str:
     return str(error).partition(". You might")[0]
 
 
-def _parsed(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _parsed(
+    column: pa.Array | pa.ChunkedArray, errors: Literal["raise", "coerce"] = "raise"
+) -> pa.Array:
     import pandas as pd
 
-    parsed = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
+    parsed = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601", errors=errors)
     return pa.Array.from_pandas(parsed, type=EVENT_TIME)
 
 

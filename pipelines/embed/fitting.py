@@ -161,8 +161,8 @@ def _old_contents(
     reader = open_reader(feature, encoder, source.root)
     for part in source.slices:
         for _, batch in read_slice(part, [source.timestamp, feature.column]):
-            times = event_times(batch.column(0), source.timestamp, part.path).cast(pa.int64())
+            times, _ = event_times(batch.column(0), source.timestamp, part.path)
             values = read_contents(batch.column(1), reader).values
-            for time_, value in zip(times.to_pylist(), values, strict=True):
-                if value is not None and (before is None or time_ < before):
+            for time_, value in zip(times.cast(pa.int64()).to_pylist(), values, strict=True):
+                if None not in (time_, value) and (before is None or time_ < before):
                     yield time_, value

@@ -30,11 +30,13 @@ class Found:
     Attributes
     ----------
     cells : int
-        Cells, and rows that were left out for want of a key.
+        Cells, and rows that were left out for want of a key or a time.
     contents : int
         Distinct contents that could not be encoded.
     unread : int
-        Those of `cells` that have no content.
+        Cells that have no content.
+    left_out : int
+        Rows that were left out.
     reasons : dict of str to dict
         By reason: ``count`` and up to three ``examples``.
     """
@@ -42,6 +44,7 @@ class Found:
     cells: int
     contents: int
     unread: int
+    left_out: int
     reasons: dict[str, dict[str, Any]]
 
 
@@ -109,23 +112,30 @@ def tell(rejects: pa.Table, keys: Sequence[str]) -> Found:
     }
     hashes = rejects["hash"]
     contents = len(set(hashes.drop_null().to_pylist()))
-    return Found(len(rejects), contents, hashes.null_count, reasons)
+    left_out = rejects["feature"].to_pylist().count("")
+    return Found(len(rejects), contents, hashes.null_count - left_out, left_out, reasons)
 
 
 def _example(reject: dict[str, Any], keys: Sequence[str]) -> str:
     where = ", ".join(f"{key}={reject[key]}" for key in keys)
-    return f"{where}, column {reject['column']!r}: {reject['message']}"
+    column = f", column {reject['column']!r}" if reject["feature"] else ""
+    return f"{where}{column}: {reject['message']}"
 
 
-def judge(view: str, found: Found, contents: int, allowed: float) -> None:
-    """Stop a run that rejects too much.
+def judge(view: str, found: Found, contents: int, rows: int, allowed: float) -> None:
+    """Stop a run that rejects too much; one reject alone never does, unless none is allowed.
+
+    Rows that were left out are in the source every night, however few rows are new; so they are
+    a share of its rows, and not of the new ones.
 
     Parameters
     ----------
     view : str
     found : Found
     contents : int
-        Contents of the new rows. Cells that could not be read, or had no key, are not among them.
+        Contents of the new rows. Cells that could not be read are not among them.
+    rows : int
+        Rows of the source.
     allowed : float
         The largest share that may be rejected.
 
@@ -134,12 +144,17 @@ def judge(view: str, found: Found, contents: int, allowed: float) -> None:
     TooManyRejects
         If more than the allowed share was rejected.
     """
-    cells = contents + found.unread
-    share = found.cells / max(1, cells)
-    if share > allowed:
+    shares = (
+        (found.left_out, rows, "rows of the source"),
+        (found.cells - found.left_out, contents + found.unread, "contents"),
+    )
+    for bad, of, what in shares:
+        share = bad / max(1, of)
+        if share <= allowed or (bad == 1 and allowed):
+            continue
         worst = max(found.reasons, key=lambda reason: found.reasons[reason]["count"])
         raise TooManyRejects(
-            f"{found.cells} of {cells} contents of view {view!r} were rejected "
+            f"{bad} of {of} {what} of view {view!r} were rejected "
             f"({share:.1%}, allowed {allowed:.1%}); most often {worst}: "
             f"{found.reasons[worst]['examples'][0]}. Nothing was committed. Mend the source, or "
             f"allow more with --allowed-rejects."
@@ -151,7 +166,7 @@ def standing_rejects(table: EmbeddingTable) -> pa.Table | None:
 
     A reject stands while the latest row of its key and event time is the one that its run wrote:
     a later run that wrote the row anew has either a vector for it or a reject of its own. Rows
-    that were left out for want of a key have no row; those of the newest run stand.
+    that were left out for want of a key or a time have no row; those of the newest run stand.
     """
     import duckdb
 

@@ -170,15 +170,16 @@ class EmbedRun:
             self._hash(stage, job)
             with opened(self.folder.overflow) as session:
                 rows, contents = self._new_rows(session, job)
-                if not run.rows:
-                    return
-                self._encode(stage, session, job, rows, contents)
+                if run.rows:
+                    self._encode(stage, session, job, rows, contents)
                 rejects = self._rejects(session, job, rows)
                 found = tell(rejects, job.keys)
-                judge(run.view, found, contents, allowed_rejects)
+                judge(run.view, found, contents, run.source_rows, allowed_rejects)
+                run.rejected, run.reasons = found.cells, found.reasons
+                run.encoded -= found.contents
+                if not run.rows:
+                    return
                 parts = self._locate(session, job, rows)
-            run.rejected, run.reasons = found.cells, found.reasons
-            run.encoded -= found.contents
             created = time.time_ns() // 1000
             self._write(stage, job, parts, created)
             self._publish(job, rejects, created)

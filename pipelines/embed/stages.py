@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from deepfeast.pipelines.embed.folder import Spill, window_name, write_table
 from deepfeast.pipelines.embed.job import Job
@@ -63,11 +64,10 @@ class HashSlice(beam.DoFn):
 
     def _hash(self, part: Slice, offset: int, batch: pa.RecordBatch) -> tuple[pa.Table, pa.Table]:
         job, source = self.job, self.job.source
-        where = f"{part.path}, from row {part.start + offset} of row group {part.row_group}"
         columns = {key: batch.column(key) for key in job.keys}
-        columns[source.timestamp] = event_times(
-            batch.column(source.timestamp), source.timestamp, where
-        )
+        columns[source.timestamp], left_out = self._times_of(part, offset, batch)
+        created, unreadable = self._created(part, offset, batch)
+        left_out = {**unreadable, **left_out}
         rejects: dict[tuple[int, str], Reject] = {}
         hashes = {}
         for feature in job.features:
@@ -79,42 +79,52 @@ class HashSlice(beam.DoFn):
                 "slice": pa.array(np.full(len(batch), part.number, np.int32)),
                 "row": pa.array(np.arange(offset, offset + len(batch), dtype=np.int32)),
                 **columns,
-                "source_created": self._created(batch, where),
+                "source_created": created,
                 **hashes,
             }
         )
-        keep = self._keep(table, rejects)
+        keep = self._keep(table, left_out)
+        rejects = {(row, name): why for (row, name), why in rejects.items() if keep[row]}
+        rejects |= {(row, ""): why for row, why in sorted(left_out.items())}
         named = reject_table(job, table.select([*columns]), rejects)
-        return table.filter(keep), named
+        return table.filter(pa.array(keep)), named
 
-    def _created(self, batch: pa.RecordBatch, where: str) -> pa.Array:
-        name = self.job.source.created
-        return (
-            event_times(batch.column(name), name, where)
-            if name
-            else pa.nulls(len(batch), EVENT_TIME)
-        )
+    def _times_of(
+        self, part: Slice, offset: int, batch: pa.RecordBatch, created: bool = False
+    ) -> tuple[pa.Array, dict[int, Reject]]:
+        source = self.job.source
+        name = source.created if created else source.timestamp
+        first = part.before + part.start + offset
+        return event_times(batch.column(name), name, source.file(part), first)
 
-    def _keep(self, table: pa.Table, rejects: dict[tuple[int, str], Reject]) -> pa.ChunkedArray:
-        """Tell which rows take part: those in the window, with all of their keys."""
-        keep = pa.chunked_array([pa.array(np.ones(len(table), bool))])
-        times = table[self.job.source.timestamp].cast(pa.int64())
-        if self.job.since is not None:
-            keep = pc.and_(keep, pc.greater_equal(times, self.job.since))
-        if self.job.until is not None:
-            keep = pc.and_(keep, pc.less(times, self.job.until))
-        for position in [p for p, _ in rejects if not keep[p].as_py()]:
-            for feature in self.job.features:
-                rejects.pop((position, feature.name), None)
-        for key in self.job.keys:
-            missing = pc.is_null(table[key])
-            for row in np.flatnonzero(missing.to_numpy()).tolist():
-                if keep[row].as_py():
-                    why = Reject(
-                        "key_missing", f"the join key {key!r} is null; the row was left out"
-                    )
-                    rejects[row, ""] = why
-            keep = pc.and_(keep, pc.invert(missing))
+    def _created(
+        self, part: Slice, offset: int, batch: pa.RecordBatch
+    ) -> tuple[pa.Array, dict[int, Reject]]:
+        """Return when rows were written; a row that does not say is the earliest of its time."""
+        if not self.job.source.created:
+            return pa.nulls(len(batch), EVENT_TIME), {}
+        times, rejects = self._times_of(part, offset, batch, created=True)
+        return times, {row: why for row, why in rejects.items() if why.reason != "time_missing"}
+
+    def _keep(self, table: pa.Table, left_out: dict[int, Reject]) -> NDArray[np.bool_]:
+        """Tell which rows take part: those in the window, with a time and all of their keys.
+
+        Rows of the window that lack a key join `left_out`; one without a time is of any window.
+        """
+        job = self.job
+        keep = np.ones(len(table), bool)
+        keep[list(left_out)] = False
+        times = pc.fill_null(table[job.source.timestamp].cast(pa.int64()), 0).to_numpy()
+        if job.since is not None:
+            keep &= times >= job.since
+        if job.until is not None:
+            keep &= times < job.until
+        for key in job.keys:
+            for row in np.flatnonzero(keep & table[key].is_null().to_numpy()).tolist():
+                left_out[row] = Reject(
+                    "key_missing", f"the join key {key!r} is null; the row was left out"
+                )
+                keep[row] = False
         return keep
 
 

@@ -97,7 +97,8 @@ def to_parquet(
         The wanted columns and what their cells are; an empty cell, ``NA``, ``null`` and the like
         are missing.
     times : collection of str
-        Further columns, of ISO 8601 text; they come out as timestamps in UTC.
+        Further columns, of ISO 8601 text; they come out as timestamps in UTC, but for those that
+        `types` names.
     target : Path
         File to write; its folder is made.
 
@@ -115,6 +116,7 @@ def to_parquet(
     from pyarrow import csv
 
     present = header(system, path)
+    times = [column for column in times if column not in types]
     types = {**types, **dict.fromkeys(times, pa.string())}
     for column in types:
         if column not in present:

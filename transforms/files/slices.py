@@ -8,6 +8,7 @@ have for them, whatever the source calls them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow as pa
 from deepfeast.transforms.errors import ColumnNotFound, SourceEmpty, SourceError, SourceNotFound
 from deepfeast.transforms.files import place
 from deepfeast.transforms.files.columns import in_source
+from deepfeast.transforms.files.csv import is_csv
 from deepfeast.transforms.files.row_groups import RowGroup
 from deepfeast.transforms.files.schema import check_file, plain_schema
 from deepfeast.transforms.times import EVENT_TIME, event_times
@@ -68,6 +70,8 @@ class Slice:
     size : int
         Bytes of the file when the run was planned: a file that changes during a run is noticed.
     origin : Origin
+    before : int
+        Rows of the file before the row group.
     """
 
     number: int
@@ -77,6 +81,7 @@ class Slice:
     stop: int
     size: int
     origin: Origin = Origin()
+    before: int = 0
 
     @property
     def rows(self) -> int:
@@ -113,6 +118,13 @@ class Source:
         """Number of rows."""
         return sum(part.rows for part in self.slices)
 
+    def file(self, part: Slice) -> str:
+        """Return what a person calls the file of a slice: a CSV lies rewritten elsewhere."""
+        if not is_csv(self.uri):
+            return part.path
+        name = f"{Path(part.path).stem.rpartition('-')[0]}.csv"
+        return self.uri if self.uri.endswith(f"/{name}") else f"{name} of {self.uri}"
+
     def schema(self) -> pa.Schema:
         """Return its columns, under the names that views have for them."""
         first = self.slices[0]
@@ -146,6 +158,8 @@ def open_source(
     created = raw.created_timestamp_column or ""
     times = [raw.timestamp_field, created] if created else [raw.timestamp_field]
     names = {column: in_source(raw, column) for column in [*types, *times]}
+    # Times stay text, so that a row whose time cannot be read is no worse for the others.
+    types = {**dict.fromkeys(times, pa.string()), **types}
     declared = {names[column]: type_ for column, type_ in types.items()}
     try:
         table = place.open_source(store.config, raw, types=declared, scratch=scratch)
@@ -182,6 +196,7 @@ def _cut(
 
     slices: list[Slice] = []
     sizes: dict[str, int] = {}
+    before: Counter[str] = Counter()
     for group in groups:
         fragment = group.fragment
         if fragment.path not in sizes:
@@ -195,8 +210,18 @@ def _cut(
             stop = min(start + step, group.n_rows)
             size = sizes[fragment.path]
             slices.append(
-                Slice(len(slices), fragment.path, group.number, start, stop, size, origin)
+                Slice(
+                    len(slices),
+                    fragment.path,
+                    group.number,
+                    start,
+                    stop,
+                    size,
+                    origin,
+                    before[fragment.path],
+                )
             )
+        before[fragment.path] += group.n_rows
     return slices
 
 

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from deepfeast.pipelines.embed.plan import Columns
-from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
+from deepfeast.pipelines.embed.rejects import Found, gather_rejects, judge, tell
 from deepfeast.transforms.errors import TooManyRejects
 from deepfeast.transforms.features import DeepFeature
 
@@ -49,15 +49,30 @@ def test_every_new_row_that_holds_a_bad_content_has_its_reject(rejects):
 
 def test_rejects_are_counted_by_reason_with_examples(rejects):
     found = tell(rejects, ["id"])
-    assert (found.cells, found.contents, found.unread) == (4, 1, 2)
+    assert (found.cells, found.contents, found.unread, found.left_out) == (4, 1, 1, 1)
     assert found.reasons["poisoned"] == {
         "count": 2,
         "examples": ["id=a, column 'title': poison", "id=b, column 'title': poison"],
     }
+    assert found.reasons["key_missing"]["examples"] == ["id=: no key"]
 
 
 def test_a_share_is_allowed_and_no_more(rejects):
     found = tell(rejects, ["id"])
-    judge("deep", found, 3, 0.8)
-    with pytest.raises(TooManyRejects, match=r"4 of 5 .* \(80.0%, allowed 79.0%\); .* poisoned:"):
-        judge("deep", found, 3, 0.79)
+    judge("deep", found, 3, 1, 0.75)
+    with pytest.raises(TooManyRejects, match=r"3 of 4 .* \(75.0%, allowed 74.0%\); .* poisoned:"):
+        judge("deep", found, 3, 1, 0.74)
+
+
+def test_rows_that_were_left_out_are_a_share_of_all_rows_not_of_the_new_ones():
+    found = Found(2, 0, 0, 2, {"time_missing": {"count": 2, "examples": ["row 7 has no time"]}})
+    judge("deep", found, 0, 40, 0.05)
+    with pytest.raises(TooManyRejects, match=r"2 of 39 rows of the source .* row 7 has no time"):
+        judge("deep", found, 0, 39, 0.05)
+
+
+def test_one_reject_alone_stops_a_run_only_where_none_is_allowed():
+    found = Found(1, 1, 0, 0, {"poisoned": {"count": 1, "examples": ["id=a: poison"]}})
+    judge("deep", found, 1, 100, 0.05)
+    with pytest.raises(TooManyRejects):
+        judge("deep", found, 1, 100, 0)
