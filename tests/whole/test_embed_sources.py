@@ -17,6 +17,8 @@ from deepfeast.transforms.errors import ColumnNotFound, SourceError, TableError
 
 UNTRAINED = "python:deepfeast.transforms.testing:untrained_photos"
 FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)
+LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)
+NOON = "2024-01-01T12:00:00Z"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -54,6 +56,109 @@ def test_a_delta_table_is_read_as_it_stands_now(Shirts, tmp_path):
     shirts = Shirts(tmp_path, path="raw", file_format=DeltaFormat())
     shirts.embed()
     assert shirts.vectors() == {"b": [4, 0]}
+
+
+def test_a_csv_is_read_with_the_declared_types(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw.csv")
+    (tmp_path / "raw.csv").write_text(
+        'id,event_timestamp,title,price\n007,2024-01-01,"red\nshirt",3\n008,2024-01-01T10:00:00Z,,4\n'
+    )
+    shirts.embed()
+    assert shirts.vectors() == {"007": [3, 5], "008": None}
+
+
+def test_a_folder_of_files_is_one_source(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, path="raw")
+    shirts.write([{"id": "a", "title": "red"}], "raw/1.parquet")
+    shirts.write([{"id": "b", "title": "blue"}], "raw/2.parquet")
+    shirts.embed()
+    assert shirts.vectors() == {"a": [3, 0], "b": [4, 0]}
+
+
+def test_rows_that_contradict_each_other_are_named(shirts):
+    shirts.write(
+        [{"id": "a", "title": "red"}, {"id": "a", "title": "blue"}, {"id": "b", "title": "x"}]
+    )
+    with pytest.raises(SourceError, match="a, 2024-01-01"):
+        shirts.embed()
+
+
+def test_the_created_timestamp_settles_a_contradiction(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, created_timestamp_column="created")
+    shirts.write(
+        [
+            {"id": "a", "title": "blue", "created": LATER},
+            {"id": "a", "title": "red", "created": LATER.replace(month=1)},
+        ]
+    )
+    shirts.embed()
+    assert shirts.vectors() == {"a": [4, 0]}
+
+
+def test_a_row_without_its_key_is_a_reject(shirts):
+    shirts.write([{"id": "a", "title": "red"}, {"id": None, "title": "blue"}])
+    run = shirts.embed(allowed_rejects=1)
+    assert run.reasons["key_missing"]["count"] == 1
+    assert shirts.vectors() == {"a": [3, 0]}
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        (None, "time_missing: row 1 of {raw}, counted from 0, has no 'event_timestamp'"),
+        (
+            "noon",
+            "time_unreadable: row 1 of {raw}, counted from 0, has 'noon' as 'event_timestamp'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_row_without_a_time_is_a_reject_and_no_night_stops(Shirts, tmp_path, kind, time, told):
+    shirts = Shirts(tmp_path, path=f"raw.{kind}")
+    titles = [f"red {'x' * n}" for n in range(1, 30)]
+
+    def night(*titles):
+        rows = [{"id": str(n), "title": t, "event_timestamp": NOON} for n, t in enumerate(titles)]
+        rows[1]["event_timestamp"] = time
+        shirts.write(rows)
+        if kind == "csv":
+            pq.read_table(tmp_path / "raw.parquet").to_pandas().to_csv(tmp_path / "raw.csv")
+        return shirts.embed()
+
+    run = night(*titles)
+    ((reason, found),) = run.reasons.items()
+    told = told.format(raw=tmp_path / f"raw.{kind}")
+    assert (run.rows, run.rejected, found["count"]) == (28, 1, 1)
+    assert f"{reason}: {found['examples'][0]}".replace("id=1: ", "").startswith(told)
+    # It is in the source every night, whether one other row is new or none.
+    assert (night(*titles).rejected, night(*titles).version) == (1, None)
+    assert night(*titles, "hat").rows == 1
+    assert len(shirts.rows()) == 29
+
+
+def test_a_row_that_does_not_say_when_it_was_written_is_the_earliest(Shirts, tmp_path):
+    shirts = Shirts(tmp_path, created_timestamp_column="created")
+    written = ["2024-02-01", None, "soon"]
+    titles = ["blue", "red", "green"]
+    shirts.write(
+        [{"id": "a", "title": t, "created": w} for t, w in zip(titles, written, strict=True)]
+    )
+    assert shirts.embed(allowed_rejects=0.5).reasons.keys() == {"time_unreadable"}
+    assert shirts.vectors() == {"a": [4, 0]}
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        (datetime(2024, 5, 1, 12), "2024-05-01T12:00:00+00:00"),
+        ("2024-05-01T12:00:00+02:00", "2024-05-01T10:00:00+00:00"),
+        (datetime(2024, 5, 1).date(), "2024-05-01T00:00:00+00:00"),
+    ],
+)
+def test_event_times_become_utc(shirts, time, expected):
+    shirts.write([{"id": "a", "title": "red", "event_timestamp": time}])
+    shirts.embed()
+    assert shirts.rows()[0]["event_timestamp"].isoformat() == expected
 
 
 def test_a_column_more_is_nobodys_business(shirts):
