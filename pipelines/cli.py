@@ -317,16 +317,26 @@ def encoders(
 
 
 @app.command()
-def doctor(repo: Repo = Path(), as_json: AsJson = False) -> None:
-    """Check a Feast repo for what would go wrong later; status 1 if something would.
+def doctor(
+    repo: Repo = Path(),
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write what was found to this file, too, as JUnit XML.")
+    ] = None,
+) -> None:
+    """Check a Feast repo for what would go wrong later; code 1 if something would.
 
-    Example: deepfeast doctor --repo feature_repo
+    Example: deepfeast doctor --repo feature_repo --strict --junit doctor.xml
     """
-    from deepfeast.pipelines.doctor import diagnose, exit_status, render
+    from deepfeast.pipelines.doctor import checks, diagnose, exit_status, render
+    from deepfeast.pipelines.junit import write_junit
 
     findings = diagnose(open_repo(repo))
     print(json.dumps([vars(f) for f in findings], indent=2) if as_json else render(findings))
-    raise typer.Exit(exit_status(findings))
+    if junit:
+        write_junit(junit, "deepfeast doctor", checks(findings, strict))
+    raise typer.Exit(exit_status(findings, strict))
 
 
 app.command()(lift)

@@ -6,12 +6,13 @@ Each check is one function that yields findings; none of them changes anything.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from deepfeast.pipelines.junit import Check
 from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.feast_api import (
     DASK_CONFIG,
@@ -94,9 +95,19 @@ def render(findings: Iterable[Finding]) -> str:
     return "\n".join(lines) or "nothing to mend"
 
 
-def exit_status(findings: Iterable[Finding]) -> int:
-    """Return 1 where one of the findings is an error, for CI."""
-    return int(any(finding.level == "error" for finding in findings))
+def exit_status(findings: Iterable[Finding], strict: bool = False) -> int:
+    """Return 1 where one of the findings is an error, or `strict` and there is any; for CI."""
+    return int(any(strict or finding.level == "error" for finding in findings))
+
+
+def checks(findings: Sequence[Finding], strict: bool = False) -> list[Check]:
+    """Turn findings into checks that fail where `exit_status` counts them."""
+    told = []
+    for finding in findings:
+        text = f"{finding.what}\n{finding.mend}"
+        fails = exit_status([finding], strict)
+        told.append(Check(finding.where, text if fails else "", "" if fails else text))
+    return told or [Check("nothing to mend")]
 
 
 def check_stores(store: FeatureStore, views: list[FeatureView]) -> Iterator[Finding]:

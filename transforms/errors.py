@@ -33,7 +33,7 @@ from typing import ClassVar
 
 EXIT_CODES = {
     0: "done; also: nothing was new",
-    1: "an unexpected fault; of `doctor`, that there is something to mend",
+    1: "an unexpected fault; or a gate that does not hold, of `doctor` or `lift --require`",
     2: "usage: what was asked or declared cannot be",
     65: "bad data: it is damaged, not as declared, or too much of it was rejected",
     69: "something needed is unreachable: a source, an encoder's files, a server, space on a disk",

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deepfeast.pipelines.lift.ask.arms import FORMS
+
+
+class Required(StrEnum):
+    """What a verdict can be required to be."""
+
+    helps = "helps"
 
 
 def lift(
@@ -86,6 +93,18 @@ def lift(
     folds: Annotated[int, typer.Option(min=2, help="Folds.")] = 5,
     name: Annotated[str, typer.Option(help="Name of the data set, for the report.")] = "",
     seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    require: Annotated[
+        Required | None,
+        typer.Option(help="End with code 1 unless a deep feature helps one of the models."),
+    ] = None,
+    min_lift: Annotated[
+        float | None,
+        typer.Option(help="With --require: by so much of the metric at least."),
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(help="Write the verdict to this file, too, as JUnit XML."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Do deep features help this model, by how much, and how sure is that?
@@ -99,13 +118,18 @@ def lift(
     """
     from rich.console import Console
 
+    from deepfeast.pipelines.junit import Check, write_junit
     from deepfeast.pipelines.lift.ask.models import named_models
     from deepfeast.pipelines.lift.ask.question import Question
     from deepfeast.pipelines.lift.run import run_lift
+    from deepfeast.pipelines.lift.tell.gate import shortfall
     from deepfeast.pipelines.lift.tell.save import as_dict
     from deepfeast.pipelines.lift.tell.text import show
-    from deepfeast.pipelines.terminal import shown
+    from deepfeast.pipelines.lift.tell.words import findings, headline
+    from deepfeast.pipelines.terminal import log, shown
 
+    if min_lift is not None and require is None:
+        raise typer.BadParameter("--min-lift goes with --require helps.")
     question = Question(
         target,
         groups,
@@ -136,9 +160,17 @@ def lift(
         )
     if as_json:
         print(json.dumps(as_dict(result), indent=1))
-        return
-    show(result, Console())
-    print(f"\n{out / 'lift.html'}")
+    else:
+        show(result, Console())
+        print(f"\n{out / 'lift.html'}")
+    lacking = shortfall(result.comparison, min_lift) if require else ""
+    if junit:
+        told = "\n".join(one.sentence for one in findings(result.comparison))
+        name = f"{target}: {require or headline(result.comparison)}"
+        write_junit(junit, "deepfeast lift", [Check(name, lacking, told)], result.seconds)
+    if lacking:
+        log.error(f"lift: {lacking}")
+        raise typer.Exit(1)
 
 
 def _names(text: str) -> list[str]:

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from deepfeast.pipelines.doctor import ENGINE, OURS, diagnose, exit_status, render
+from deepfeast.pipelines.doctor import ENGINE, OURS, checks, diagnose, exit_status, render
+from deepfeast.pipelines.junit import Check
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
@@ -43,7 +44,8 @@ def text(shirts):
 def test_a_healthy_repo_has_nothing_to_mend(healthy):
     assert diagnose(healthy.folder) == []
     assert render([]) == "nothing to mend"
-    assert exit_status([]) == 0
+    assert exit_status([], strict=True) == 0
+    assert checks([]) == [Check("nothing to mend")]
 
 
 def test_a_view_that_was_never_embedded(shirts):
@@ -57,7 +59,11 @@ def test_a_source_with_news(healthy):
     rows = [{"id": "b", "title": "blue tie", "event_timestamp": START + timedelta(days=2)}]
     healthy.write(rows)
     assert "rows up to 2024-01-03" in text(healthy)
-    assert exit_status(diagnose(healthy.store)) == 0
+    findings = diagnose(healthy.store)
+    assert exit_status(findings) == 0
+    assert exit_status(findings, strict=True) == 1
+    assert [bool(check.failure) for check in checks(findings)] == [False]
+    assert "deepfeast embed deep" in checks(findings, strict=True)[0].failure
 
 
 def test_an_encoder_that_changed(healthy):

@@ -32,7 +32,7 @@ deep_columns
 estimators
 """
 PIPELINES = """
-beam terminal
+beam terminal junit
 command
 embed
 materialize
@@ -52,7 +52,7 @@ LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
 ONLY = {
     "pipelines.offline_store": {"pipelines.retrieval_job"},
     "pipelines.retrieval_job": set(),
-    "pipelines.doctor": {"pipelines.embed"},
+    "pipelines.doctor": {"pipelines.embed", "pipelines.junit"},
 }
 PACKAGES = {"transforms", "pipelines"}
 

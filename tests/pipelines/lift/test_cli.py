@@ -2,6 +2,7 @@
 
 import json
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 import typer
@@ -29,8 +30,12 @@ def test_the_command(sold, run, tmp_path):
     assert json.loads((tmp_path / "lift.json").read_text())["verdict"].startswith(
         "Yes: vec helps ridge. ridge: median error 2.83 → 0.345"
     )
-    body = json.loads(run(*words, "--json").stdout)
-    assert body["questions"] == 2
+    report = tmp_path / "lift.xml"
+    gate = ["--require", "helps", "--min-lift", 2, "--junit", report]
+    failed = run(*words, "--json", *gate)
+    assert failed.exit_code == 1
+    assert json.loads(failed.stdout)["questions"] == 2
+    assert "required: a gain of 2" in ET.parse(report).find(".//failure").get("message")
 
 
 def test_progress_goes_where_the_answer_does_not(sold, run, tmp_path):
@@ -65,6 +70,12 @@ def test_numbers_that_make_no_split_are_refused_by_the_option(run, tmp_path):
     done = run(tmp_path / "labels.csv", "--service", "wear", "--target", "price", "--folds", 1)
     assert done.exit_code == 2
     assert "--folds" in done.stderr
+
+
+def test_a_gain_that_nobody_requires_is_refused(run, tmp_path):
+    done = run(tmp_path / "l.csv", "--service", "wear", "--target", "price", "--min-lift", 1)
+    assert done.exit_code == 2
+    assert "--min-lift goes with --require helps" in done.stderr
 
 
 def test_its_help_teaches_by_example(run):
