@@ -160,11 +160,11 @@ def rejects(
 
     Example: deepfeast rejects listing_deep --all --repo feature_repo
     """
-    from deepfeast.pipelines.embed.rejects import standing_rejects
+    from deepfeast.transforms.embeddings.rejects import read_rejects, standing_rejects
 
     table = _table(repo, view)
     table.must_exist()
-    found = table.read_rejects() if history else standing_rejects(table)
+    found = (read_rejects if history else standing_rejects)(table)
     rows = [] if found is None else found.drop(["hash", "created_timestamp"]).to_pylist()
     if not rows and not as_json:
         print(f"{view}: no rejects")

@@ -21,10 +21,12 @@ from deepfeast.transforms.feast_api import (
     is_a,
     open_store,
 )
-from deepfeast.transforms.features import CREATED, DeepViewSpec, deep_spec
+from deepfeast.transforms.features import DeepViewSpec, deep_spec
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
+
+    from deepfeast.transforms.embeddings.table import EmbeddingTable
 
 OURS = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 ENGINE = "deepfeast.pipelines.engine.BeamEngine"
@@ -224,12 +226,10 @@ def check_deep_view(
 ) -> Iterator[Finding]:
     """Look whether the embedding table is there, is of the declared encoders, and is fresh."""
     from deepfeast.transforms.embeddings.state import fitted_encoder
-    from deepfeast.transforms.files.place import source_uri
-    from deepfeast.transforms.signature import table_fingerprints
+    from deepfeast.transforms.embeddings.table import embedding_table
 
-    where, source = f"view {view.name}", view.batch_source
-    uri = source_uri(store.config, source)  # type: ignore[arg-type]
-    known = table_fingerprints(uri)
+    where, table = f"view {view.name}", embedding_table(store, view)
+    known = table.fingerprints()
     if not known:
         yield Finding("error", where, "it was never embedded.", f"deepfeast embed {view.name}")
         return
@@ -239,22 +239,19 @@ def check_deep_view(
             yield Finding("error", where, f"{feature.name!r} is new to its table.", rebuild)
             continue
         try:
-            fitted_encoder(feature, uri, known[feature.name])
+            fitted_encoder(feature, table.uri, known[feature.name])
         except DeepfeastError as error:
             yield Finding("error", where, f"{error}", rebuild)
-    yield from check_fits(store, view, spec)
-    yield from _check_freshness(store, view, spec, uri)
+    yield from check_fits(table, spec)
+    yield from _check_freshness(store, view, spec, table)
 
 
-def check_fits(store: FeatureStore, view: FeatureView, spec: DeepViewSpec) -> Iterator[Finding]:
+def check_fits(table: EmbeddingTable, spec: DeepViewSpec) -> Iterator[Finding]:
     """Look for fitted steps that may have seen what a model will be tested on.
 
     Where nobody says when training ends, a fit has seen rows of every time that the table holds.
     """
-    from deepfeast.transforms.embeddings.state import fits_of
-    from deepfeast.transforms.embeddings.table import embedding_table
-
-    fits = fits_of(embedding_table(store, view).commits()[0].meta)
+    fits = table.fits()
     for feature in spec.features:
         fit = fits.get(feature.name)
         # Rows of one moment have no later part that could be a test period.
@@ -262,22 +259,22 @@ def check_fits(store: FeatureStore, view: FeatureView, spec: DeepViewSpec) -> It
             continue
         yield Finding(
             "warning",
-            f"view {view.name}",
+            f"view {table.view}",
             f"{feature.name!r} is fitted to data and was fitted on rows up to "
             f"{fit.last:%Y-%m-%d %H:%M}: a test period before then has had a say in it, and looks "
             f"better than it is.",
             f"Declare the end of the training period, DeepFeature({feature.name!r}, ..., "
             f"fit_until='{fit.first or fit.last:%Y-%m-%d}'), with your own date; then deepfeast "
-            f"embed {view.name} --rebuild.",
+            f"embed {table.view} --rebuild.",
         )
 
 
 def _check_freshness(
-    store: FeatureStore, view: FeatureView, spec: DeepViewSpec, uri: str
+    store: FeatureStore, view: FeatureView, spec: DeepViewSpec, table: EmbeddingTable
 ) -> Iterator[Finding]:
     where = f"view {view.name}"
     time = str(view.batch_source.timestamp_field) if view.batch_source else ""
-    embedded, run = _newest_embedded(uri, time)
+    embedded, run = table.newest(time)
     try:
         raw = _newest_raw(store, spec.source)
     except DeepfeastError as error:
@@ -313,16 +310,6 @@ def _misses(view: FeatureView, embedded: datetime | None, run: datetime | None) 
 
 def _aware(time: datetime) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-
-
-def _newest_embedded(uri: str, time: str) -> tuple[datetime | None, datetime | None]:
-    """Return the latest event time and the latest created time of an embedding table."""
-    from deepfeast.transforms.files.table import open_table
-
-    newest: list[datetime | None] = [None, None]
-    for batch in open_table(uri, delta=True).scan([time, CREATED]):
-        newest = [_later(old, batch.column(i)) for i, old in enumerate(newest)]
-    return newest[0], newest[1]
 
 
 def _newest_raw(store: FeatureStore, name: str) -> datetime | None:

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.columns import ServiceColumn, service_columns
+from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.errors import SignatureMismatch
 from deepfeast.transforms.features import deep_spec
-from deepfeast.transforms.files.place import file_source, source_uri, storage_options
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 VERSION = 1
-COMMIT_KEY = "deepfeast"
 
 
 def signature(
@@ -58,26 +57,6 @@ def describe(
     }
 
 
-def table_fingerprints(path: str, storage_options: dict[str, str] | None = None) -> dict[str, str]:
-    """Read feature -> fingerprint from an embedding table's newest commit that says so.
-
-    Empty where there is no table, or none of its commits carries deepfeast's metadata.
-    """
-    from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
-
-    if "://" not in path and not Path(path).exists():
-        return {}
-    try:
-        history = DeltaTable(path, storage_options=storage_options).history()
-    except TableNotFoundError:
-        return {}
-    for commit in history:
-        if commit.get(COMMIT_KEY):
-            return dict(json.loads(commit[COMMIT_KEY]).get("fingerprints", {}))
-    return {}
-
-
 def _fingerprints(store: FeatureStore, columns: Sequence[ServiceColumn]) -> dict[str, str | None]:
     known: dict[str, dict[str, str]] = {}
     found: dict[str, str | None] = {}
@@ -88,10 +67,7 @@ def _fingerprints(store: FeatureStore, columns: Sequence[ServiceColumn]) -> dict
         if view is None or spec is None:
             continue
         if column.registered not in known:
-            source = file_source(view.batch_source)
-            known[column.registered] = table_fingerprints(
-                source_uri(store.config, source), storage_options(source)
-            )
+            known[column.registered] = embedding_table(store, view).fingerprints()
         found[column.reference] = known[column.registered].get(column.feature)
     return found
 

@@ -1,4 +1,4 @@
-"""The rejects of a run, row by row, and which of all runs' rejects still stand."""
+"""The rejects of a run, row by row, and whether they are too many."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.pipelines.embed.plan import Columns, quoted, text
-from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.errors import TooManyRejects
-from deepfeast.transforms.features import CREATED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation as Relation
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from deepfeast.transforms.features import DeepFeature
 
 BAD = quoted("deepfeast bad")
-ABOUT = ("column", "feature", "reason", "message", "hash", "run_id", CREATED)
 
 
 @dataclass(frozen=True)
@@ -159,28 +156,3 @@ def judge(view: str, found: Found, contents: int, rows: int, allowed: float) -> 
             f"{found.reasons[worst]['examples'][0]}. Nothing was committed. Mend the source, or "
             f"allow more with --allowed-rejects."
         )
-
-
-def standing_rejects(table: EmbeddingTable) -> pa.Table | None:
-    """Return the rejects that still stand; None where there never was one.
-
-    A reject stands while the latest row of its key and event time is the one that its run wrote:
-    a later run that wrote the row anew has either a vector for it or a reject of its own. Rows
-    that were left out for want of a key or a time have no row; those of the newest run stand.
-    """
-    import duckdb
-
-    rejects = table.read_rejects()
-    if rejects is None:
-        return None
-    keys = [f'"{name}"' for name in rejects.column_names if name not in ABOUT]
-    with duckdb.connect() as con:
-        con.register("rejects", rejects)
-        con.register("embedded", table.dataset(table.must_exist()))
-        same = " and ".join(f"embedded.{key} = rejects.{key}" for key in keys)
-        return con.sql(f"""
-            select * from rejects
-            where feature <> '' and {CREATED} = (
-                select max(embedded.{CREATED}) from embedded where {same})
-            or feature = '' and run_id = '{table.commits()[0].meta["run_id"]}'
-            order by {CREATED} desc, {", ".join(keys)}, feature""").to_arrow_table()

@@ -26,6 +26,7 @@ from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
 from deepfeast.pipelines.embed.reuse import reuse
 from deepfeast.pipelines.embed.session import opened, parquet, spilled
 from deepfeast.transforms.arrow import regroup
+from deepfeast.transforms.embeddings.rejects import add_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table, table_schema
 from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.features import DeepViewSpec
@@ -362,7 +363,7 @@ class EmbedRun:
         parts = self.folder.parts()
         files = data_files(parts, run.run_id, run.rows)
         run.missing = missing_cells(parts, rejects)
-        self.table.add_rejects(stamped(rejects, run.run_id, created), run.run_id)
+        add_rejects(self.table, stamped(rejects, run.run_id, created), run.run_id)
         self.encoders.keep_fits()
         run.version = self.table.publish(
             table_schema(job.key_schema(), [feature.name for feature in job.features]),

@@ -227,9 +227,8 @@ def _encode_seconds(raw: RawContents, feature: str) -> float | None:
 
     try:
         encoder = build_encoder(replace(raw.feature(feature), reduce=None))
-        values = [
-            value for value in raw.read(feature, range(2 * TIMED_VALUES)) if value is not None
-        ]
+        rows = range(min(2 * TIMED_VALUES, len(raw.labels)))
+        values = [value for value in raw.read(feature, rows) if value is not None]
         values = values[:TIMED_VALUES]
         if len(values) < 2:
             return None

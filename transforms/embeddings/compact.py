@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfeast.transforms.arrow import regroup
-from deepfeast.transforms.embeddings.log import covered
+from deepfeast.transforms.embeddings.rejects import compact_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, file_options
 from deepfeast.transforms.embeddings.vacuum import KEEP, Swept, sweep
 from deepfeast.transforms.errors import TableError
@@ -107,7 +107,7 @@ def compact(table: EmbeddingTable, keep: timedelta = KEEP) -> Compacted:
                 table.discard(name)
                 raise
             table.must_exist().create_checkpoint()
-        _compact_rejects(Path(table.rejects), keep)
+        compact_rejects(table, name, keep)
         swept = sweep(table, keep)
     rows = sum(part["rows"] for part in parts) if version is not None else 0
     return Compacted(len(files), len(files) - len(small) + len(parts), rows, version, swept)
@@ -163,22 +163,3 @@ def _batches(
                 f"the data file {table.path / file['path']} has {rows} rows where the log of view "
                 f"{table.view!r} says {file['rows']}. Nothing was changed."
             )
-
-
-def _compact_rejects(path: Path, keep: timedelta) -> None:
-    """Do the same to the table of rejects, which has no versions to keep."""
-    from deltalake import DeltaTable
-
-    if not DeltaTable.is_deltatable(str(path)):
-        return
-    rejects = DeltaTable(str(path))
-    hours = int(keep.total_seconds() // 3600)
-    if len(rejects.file_uris()) > 1:
-        rejects.optimize.compact()
-        rejects.create_checkpoint()
-    if rejects.vacuum(hours, enforce_retention_duration=False):
-        rejects.vacuum(hours, dry_run=False, enforce_retention_duration=False)
-    since = (datetime.now(timezone.utc) - keep).timestamp() * 1000
-    before = max((c["version"] for c in rejects.history() if c["timestamp"] <= since), default=0)
-    for entry in covered(path, before):
-        entry.unlink()

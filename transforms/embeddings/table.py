@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
+from deepfeast.transforms.embeddings.delta import Options, commit_files, named_files, open_delta
 from deepfeast.transforms.embeddings.log import read_archive
-from deepfeast.transforms.embeddings.state import SCRATCH
+from deepfeast.transforms.embeddings.state import SCRATCH, Fit, fits_of
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
 from deepfeast.transforms.features import CREATED, hash_column
-from deepfeast.transforms.files.place import source_uri
+from deepfeast.transforms.files.place import file_source, source_uri, storage_options
+from deepfeast.transforms.files.table import open_table
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -73,11 +74,14 @@ class EmbeddingTable:
         Its folder.
     view : str
         Name of the view, for messages.
+    options : dict of str to str, optional
+        What ``deltalake`` must be told to reach its object store.
     """
 
-    def __init__(self, uri: str, view: str):
+    def __init__(self, uri: str, view: str, options: Options = None):
         self.uri = uri
         self.view = view
+        self.options = options
 
     @property
     def path(self) -> Path:
@@ -123,9 +127,8 @@ class EmbeddingTable:
         TableError
             If there is a Delta table that deepfeast did not write, or other files.
         """
-        from deltalake import DeltaTable
-
-        if not DeltaTable.is_deltatable(self.uri):
+        table = open_delta(self.uri, self.options)
+        if table is None:
             strange = [p.name for p in self.path.glob("*") if p.name != self.scratch.name]
             if any(not (self.path / name).is_dir() for name in strange):
                 raise TableError(
@@ -134,7 +137,6 @@ class EmbeddingTable:
                     f"Point view {self.view!r} to another folder with table=…"
                 )
             return None
-        table = DeltaTable(self.uri)
         if not any(META in commit for commit in table.history()):
             raise TableError(
                 f"the Delta table at {self.uri} was not written by deepfeast. "
@@ -183,11 +185,39 @@ class EmbeddingTable:
 
     def files(self, version: int | None = None) -> list[dict[str, Any]]:
         """Return the data files of a version of the Delta table: ``path``, ``size``, ``rows``."""
-        from deltalake import DeltaTable
+        table = open_delta(self.uri, self.options, version)
+        return named_files(table) if table else []
 
-        found = pa.table(DeltaTable(self.uri, version=version).get_add_actions())
-        names = {"path": "path", "size_bytes": "size", "num_records": "rows"}
-        return found.select(list(names)).rename_columns(list(names.values())).to_pylist()
+    def fingerprints(self) -> dict[str, str]:
+        """Return the encoders' fingerprints by feature, from the newest commit that says so.
+
+        Empty where there is no table, or none of its commits is of deepfeast.
+        """
+        table = open_delta(self.uri, self.options)
+        commits = self.commits(table) if table else []
+        return dict(commits[0].meta.get("fingerprints", {})) if commits else {}
+
+    def fits(self) -> dict[str, Fit]:
+        """Return what the fitted features of the table have seen."""
+        return fits_of(self.commits()[0].meta)
+
+    def newest(self, time: str) -> tuple[datetime | None, datetime | None]:
+        """Return the latest event time and the latest created time; None where there is no row.
+
+        Parameters
+        ----------
+        time : str
+            The column of event times.
+        """
+        import pyarrow.compute as pc
+
+        newest: list[datetime | None] = [None, None]
+        rows = open_table(self.uri, delta=True, storage_options=self.options)
+        for batch in rows.scan([time, CREATED]):
+            for place, old in enumerate(newest):
+                late = pc.max(batch.column(place)).as_py()
+                newest[place] = max(filter(None, (old, late)), default=None)
+        return newest[0], newest[1]
 
     def publish(
         self,
@@ -218,24 +248,9 @@ class EmbeddingTable:
         RunInProgress
             If another run published meanwhile.
         """
-        from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+        from deltalake import CommitProperties, Transaction
         from deltalake.exceptions import CommitFailedError, DeltaError
-        from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-        stamp = int(time.time() * 1000)
-        news = not instead_of
-        actions: list[Any] = [
-            AddAction(
-                part["path"],
-                part["size"],
-                {},
-                stamp,
-                news,
-                json.dumps({"numRecords": part["rows"]}),
-            )
-            for part in parts
-        ]
-        actions += [RemoveAction(old["path"], news, stamp, old["size"], {}) for old in instead_of]
         # Two commits that carry one application's id conflict, so that the later one fails.
         properties = CommitProperties(
             custom_metadata={META: json.dumps(meta, sort_keys=True)},
@@ -243,55 +258,27 @@ class EmbeddingTable:
             max_commit_retries=0,
         )
         try:
-            if expected is None:
-                create_table_with_add_actions(
-                    self.uri,
-                    Schema.from_arrow(schema),
-                    actions,
-                    mode="error",
-                    name=self.view,
-                    configuration=CONFIGURATION,
-                    commit_properties=properties,
-                )
-                return 0
-            table = DeltaTable(self.uri)
-            if table.version() != expected:
+            table = None if expected is None else open_delta(self.uri, self.options)
+            if table and table.version() != expected:
                 raise CommitFailedError(f"the table is at version {table.version()}")
-            mode = "overwrite" if replace else "append"
-            table.create_write_transaction(actions, mode, schema, commit_properties=properties)
-            return expected + 1
+            commit_files(
+                self.uri,
+                schema,
+                parts,
+                table=table,
+                options=self.options,
+                replace=replace,
+                instead_of=instead_of,
+                properties=properties,
+                name=self.view,
+                configuration=CONFIGURATION,
+            )
+            return 0 if expected is None else expected + 1
         except (CommitFailedError, DeltaError) as error:
             raise RunInProgress(
                 f"another run published to view {self.view!r} while this one worked (planned on "
                 f"version {expected}): {error}. Nothing of this run was published; run it again."
             ) from error
-
-    def add_rejects(self, rejects: pa.Table, run_id: str) -> None:
-        """Append the rejects of a run to their table, once."""
-        from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-
-        if DeltaTable.is_deltatable(self.rejects):
-            if DeltaTable(self.rejects).transaction_version(run_id) is not None:
-                return
-        elif not len(rejects):
-            return
-        write_deltalake(
-            self.rejects,
-            rejects,
-            mode="append",
-            commit_properties=CommitProperties(app_transactions=[Transaction(run_id, 1)]),
-        )
-
-    def read_rejects(self) -> pa.Table | None:
-        """Return the rejects of runs that were published; None where there is none."""
-        import pyarrow.compute as pc
-        from deltalake import DeltaTable
-
-        if not DeltaTable.is_deltatable(self.rejects):
-            return None
-        rejects = DeltaTable(self.rejects).to_pyarrow_table()
-        published = pa.array([commit.meta["run_id"] for commit in self.commits()])
-        return rejects.filter(pc.is_in(rejects["run_id"], published))
 
     @contextmanager
     def held(self, run_id: str) -> Iterator[None]:
@@ -352,5 +339,5 @@ def file_options(row: Sequence[str]) -> dict[str, Any]:
 
 def embedding_table(store: FeatureStore, view: FeatureView) -> EmbeddingTable:
     """Return the table behind a deep feature view, whether or not it exists yet."""
-    source: Any = view.batch_source
-    return EmbeddingTable(source_uri(store.config, source), view.name)
+    source = file_source(view.batch_source)
+    return EmbeddingTable(source_uri(store.config, source), view.name, storage_options(source))

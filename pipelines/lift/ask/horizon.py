@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepfeast.transforms.embeddings.state import fits_of
 from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.features import deep_spec
 
@@ -46,7 +45,7 @@ def fit_notes(
         table = embedding_table(store, view) if asked else None
         if table is None or table.open() is None:
             continue
-        fits = fits_of(table.commits()[0].meta)
+        fits = table.fits()
         notes += [
             f"{one.name} was fitted on rows up to {fits[one.name].last:%Y-%m-%d %H:%M}, so on rows "
             f"of the tested time, which begins at {start:%Y-%m-%d %H:%M}: its lift may be "

@@ -254,30 +254,6 @@ def test_photos_are_read_beside_the_source_and_named_by_their_content(Shirts, tm
     assert vectors["a"] == vectors["copy"] != vectors["b"]
 
 
-def test_a_reject_stands_until_its_row_is_mended(shirts):
-    from deepfeast.pipelines.embed.rejects import standing_rejects
-    from deepfeast.transforms.embeddings.table import embedding_table
-    from deepfeast.transforms.views import find_deep_view
-
-    def standing():
-        return sorted(row["id"] or "" for row in standing_rejects(table).to_pylist())
-
-    table = embedding_table(shirts.store, find_deep_view(shirts.store, "deep")[0])
-    bad = [{"id": "a", "title": "poison"}, {"id": "b", "title": "poison too"}]
-    shirts.write([*bad, {"id": None, "title": "red"}, {"id": "c", "title": "red"}])
-    shirts.embed(allowed_rejects=1)
-    assert standing() == ["", "a", "b"]
-    # One is mended, the other only changed, the row without a key is gone.
-    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "worse poison"}])
-    shirts.embed(allowed_rejects=1)
-    assert standing() == ["b"]
-    assert len(table.read_rejects()) == 4
-    # No text at all is missing, and no reject.
-    shirts.write([{"id": "b", "title": None}])
-    shirts.embed()
-    assert standing() == []
-
-
 def test_a_bad_text_that_two_rows_share_is_a_reject_of_each(Shirts, tmp_path):
     shirts = Shirts(tmp_path, {"title_vec": "title", "text_vec": "text"})
     shirts.write(
