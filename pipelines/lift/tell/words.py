@@ -59,18 +59,21 @@ def headline(comparison: Comparison) -> str:
     """
     every = findings(comparison)
     found = [one for one in every if one.feature != ALL]
+    another = _another_model(comparison)
     helping = [one for one in every if one.word == "helps"]
-    if helping:
-        return " ".join(
-            [_yes(comparison, helping), *_rest(found, helping), *_still_below(comparison, helping)]
-        )
     near = [one for one in every if one.word == "borderline"]
-    if near:
-        return _borderline(comparison, near)
     hurting = list(dict.fromkeys(one.feature for one in found if one.word == "hurts"))
-    if hurting:
-        return f"No. {_list(hurting)} {_verb(hurting, 'make')} the model worse: leave it as it is."
-    return "No evidence that deep features help here. Leave the model as it is."
+    if helping:
+        said = [_yes(comparison, helping), *_rest(found, helping)]
+    elif near:
+        said = [_borderline(comparison, near)]
+    elif hurting:
+        worse = f"{_list(hurting)} {_verb(hurting, 'make')} the model worse"
+        said = [f"No. {worse}: leave it as it is."]
+    else:
+        said = ["No evidence that deep features help here."]
+        said += [] if another else ["Leave the model as it is."]
+    return " ".join([*said, another]).strip()
 
 
 def _yes(comparison: Comparison, helping: list[Finding]) -> str:
@@ -111,25 +114,30 @@ def _rest(found: list[Finding], helping: list[Finding]) -> list[str]:
     return parts
 
 
-def _still_below(comparison: Comparison, helping: list[Finding]) -> list[str]:
-    """Say where a model with deep features stays below another model without them."""
-    helped = {one.model for one in helping}
+def _another_model(comparison: Comparison) -> str:
+    """Say where another model, on the handcrafted columns alone, brings more than deep features.
+
+    Only where the other model is ahead of the best form by more than its 95 % interval.
+    """
     models = [name for name in comparison.models if not comparison.baseline(name).failed]
-    if len(models) < 2:
-        return []
-    leader = max(models, key=lambda name: comparison.baseline(name).score)
-    parts = []
+    leader = max(models, key=lambda name: comparison.baseline(name).score, default="")
+    ahead = []
     for name in models:
         best = comparison.best(name)
-        if name != leader and name in helped and best is not None:
-            count = len(best.scores)
-            without = float(comparison.baseline(leader).scores[:count].mean())
-            if best.score < without and count <= len(comparison.baseline(leader).scores):
-                parts.append(
-                    f"{leader} without deep features ({without:.3f}) is still better than "
-                    f"{name} with them ({best.score:.3f})."
-                )
-    return parts
+        if name == leader or best is None or best.lift is None:
+            continue
+        alone, weaker = comparison.baseline(leader).scores, comparison.baseline(name).scores
+        count = min(len(best.scores), len(alone))
+        gap = corrected_lift(alone[:count] - best.scores[:count], comparison.test_share(count))
+        if gap.low > 0:
+            brings = signed(float((alone[:count] - weaker[:count]).mean()))
+            ahead.append(f"{brings} over {name} (deep features: {signed(best.lift.mean)})")
+    if not ahead:
+        return ""
+    return (
+        f"On the handcrafted columns alone, {leader} brings more than deep features do: "
+        f"{_list(ahead)}."
+    )
 
 
 def _borderline(comparison: Comparison, near: list[Finding]) -> str:

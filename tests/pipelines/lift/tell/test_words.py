@@ -68,13 +68,27 @@ class Blind(Ridge):
         return super().predict(X.drop(columns="size").assign(one=1.0))
 
 
-def test_a_model_that_stays_behind_another_one_is_told_so(shop, ask):
-    shop["size"] *= 3  # without vectors the first model is far ahead
-    shop["price"] = shop["size"] + shop[VEC].sum(axis=1) + shop["noise_000"]
-    text = headline(ask(shop, models={"ridge": Ridge(), "blind": Blind()}))
-    assert "ridge without deep features" in text
-    assert "is still better than blind with them" in text
-    assert "still better" not in headline(ask(shop))
+def test_another_model_that_brings_more_is_told_with_both_figures(shop, ask):
+    shop["price"] = 6 * shop["size"] + shop[VEC].sum(axis=1) + shop["noise_000"]
+    comparison = ask(shop, models={"ridge": Ridge(), "blind": Blind()})
+    best = comparison.best("blind")
+    before = [comparison.baseline(name).scores[: len(best.scores)] for name in ("ridge", "blind")]
+    ahead = before[0].mean() - before[1].mean()
+    assert 0 < best.lift.mean < ahead
+    assert headline(comparison).endswith(
+        f"On the handcrafted columns alone, ridge brings more than deep features do: "
+        f"{ahead:+.3f} over blind (deep features: {best.lift.mean:+.3f})."
+    )
+    assert "brings more" not in headline(ask(shop))
+
+
+def test_another_model_is_told_where_deep_features_do_nothing(shop, ask):
+    shop["price"] = 3 * shop["size"] + shop["noise_000"]
+    said = headline(ask(shop, models={"ridge": Ridge(), "blind": Blind()}))
+    assert said.startswith("No evidence that deep features help here. On the handcrafted columns")
+    assert "over blind (deep features: " in said
+    same = ask(shop, models={"ridge": Ridge(), "other": Ridge(1.1)})
+    assert headline(same).endswith("help here. Leave the model as it is.")
 
 
 class Broken(Ridge):
