@@ -215,7 +215,7 @@ def _grouped_r2(
     from sklearn.decomposition import PCA
     from sklearn.model_selection import GroupKFold
 
-    from deepfeast.pipelines.lift.ask.models import default_models
+    from deepfeast.pipelines.lift.ask.models import make_model
 
     scores = []
     for fit, test in GroupKFold(5).split(table, target, groups):
@@ -225,7 +225,7 @@ def _grouped_r2(
             reduced = PCA(30, random_state=0).fit(known)
             parts.append((vectors - reduced.mean_) @ reduced.components_.T)
         columns = pd.DataFrame(np.concatenate(parts, 1)).add_prefix("column_")
-        model = default_models(classify=False)["XGBoost"].fit(columns.iloc[fit], target[fit])
+        model = make_model("xgboost", classify=False).fit(columns.iloc[fit], target[fit])
         scores.append(model.score(columns.iloc[test], target[test]))
     return float(np.mean(scores))
 

@@ -52,8 +52,11 @@ def lift(
         str, typer.Option(help="Columns of the labels that the model gets too, by commas.")
     ] = "",
     model: Annotated[
-        str | None,
-        typer.Option(help="Your estimator, as module:factory. Default: XGBoost, random forest."),
+        list[str] | None,
+        typer.Option(
+            help='xgboost, "random forest", lightgbm, catboost, or your own estimator as '
+            "module:factory. Repeat it for several. Default: the first two.",
+        ),
     ] = None,
     allow_pickle: Annotated[
         Path | None,
@@ -152,7 +155,7 @@ def lift(
             service=service[0] if len(service) == 1 else service,
             out=out,
             columns=_names(columns),
-            models=named_models(model, allow_pickle),
+            models=named_models(model or [], allow_pickle),
             encoders=_names(encoders),
             column=column,
             max_rows=rows,

@@ -71,8 +71,9 @@ def run_lift(
         Folder for ``lift.html`` and ``lift.json``; nothing is written without it.
     columns : sequence of str
         Columns of the labels that the model gets, too.
-    models : mapping of str to estimator, optional
-        By default XGBoost and a random forest.
+    models : mapping of str to estimator or str, optional
+        A str names a known model: ``{"LightGBM": "lightgbm"}``. By default XGBoost and a random
+        forest.
     encoders : sequence of str
         Other encoders to try on the same column; their vectors are cached in `out`.
     column : str, optional

@@ -45,8 +45,9 @@ def compare(
     texts : mapping of str to sequence of str, optional
         Of each deep feature made of texts, the raw text of each row: for its words beside the
         vector, and for the cheap rival, which has the words alone.
-    models : mapping of str to estimator, optional
-        By default XGBoost and a random forest.
+    models : mapping of str to estimator or str, optional
+        A str names a known model: ``{"LightGBM": "lightgbm"}``. By default XGBoost and a random
+        forest.
     progress : callable, optional
         Called with what was done, the share of the time that has passed, and the whole.
     **asked

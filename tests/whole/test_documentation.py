@@ -1,7 +1,8 @@
 """Every example runs: the docstrings', the README's and those in docs/.
 
-A fenced block marked ``python`` or ``console`` runs; one marked ``python no-run`` or ``sh`` does
-not. The Python blocks of one page share their names, as a reader would type them.
+A fenced block marked ``python`` runs; one marked ``python needs <package>`` runs where that package
+is installed; one marked ``python no-run`` or ``sh`` does not. The Python blocks of one page share
+their names, as a reader would type them.
 """
 
 import doctest
@@ -9,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ import deepfeast.transforms
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```python(?: needs (\w+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def modules():
@@ -36,14 +38,17 @@ def test_docstring_examples(name):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_of_the_pages(page, tmp_path, monkeypatch):
+def test_examples_of_the_pages(page, tmp_path, monkeypatch, subtests):
     blocks = FENCE.findall(page.read_text())
     if not blocks:
         pytest.skip("no example that runs on this page")
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), names)
+    for package, block in blocks:
+        with subtests.test(needs=package) if package else nullcontext():
+            if package:
+                pytest.importorskip(package, reason=f"run: pip install 'deepfeast[{package}]'")
+            exec(compile(block, str(page), "exec"), names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.pipelines.lift.ask.arms import Arm
-from deepfeast.pipelines.lift.ask.models import default_models, linear_on_probes, side_by_side
+from deepfeast.pipelines.lift.ask.models import linear_on_probes, ready_models, side_by_side
 from deepfeast.pipelines.lift.measure.blocks import Blocks, Pair, word_counts
 from deepfeast.pipelines.lift.measure.comparison import LINEAR, Comparison, Outcome, look
 from deepfeast.pipelines.lift.measure.looks import Look, plan_looks
@@ -48,7 +48,7 @@ def run_arms(
     if len(drawn) < 2:
         raise LiftError(f"{len(drawn)} split: an interval needs at least 2. Ask for more folds.")
     classify = bool(problem.classes)
-    asked = dict(models) if models else default_models(classify, question.seed)
+    asked = ready_models(models, classify, question.seed)
     pairs = [(name, arm) for arm in arms for name in asked if arm.kind != "alone"]
     pairs += [(LINEAR, arm) for arm in arms if arm.kind == "alone"]
     asked[LINEAR] = linear_on_probes(classify)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.lift.ask.arms import Arm, plan_arms
-from deepfeast.pipelines.lift.ask.models import default_models
+from deepfeast.pipelines.lift.ask.models import ready_models
 from deepfeast.pipelines.lift.ask.splits import make_rounds
 from deepfeast.pipelines.lift.measure.bench import run_arms
 from deepfeast.pipelines.lift.measure.directions import Direction, directions
@@ -128,8 +128,9 @@ def measure_lift(
     problem : Problem
         As `read_problem` returns it.
     question : Question
-    models : mapping of str to estimator, optional
-        By default XGBoost and a random forest.
+    models : mapping of str to estimator or str, optional
+        A str names a known model: ``{"LightGBM": "lightgbm"}``. By default XGBoost and a random
+        forest.
     contents : callable, optional
         Given a deep feature and rows of the frame that `read_problem` was given, returns the text
         or image bytes of each: what people look at.
@@ -144,7 +145,7 @@ def measure_lift(
     """
     started = clock.perf_counter()
     seed, work = question.seed, Work(progress)
-    models = dict(models) if models else default_models(bool(problem.classes), seed)
+    models = ready_models(models, bool(problem.classes), seed)
     rounds = make_rounds(problem, question)
     first = len(rounds[0]) if rounds else 0
     work.plan(CURVE, len(FRACTIONS) * first * len(models))

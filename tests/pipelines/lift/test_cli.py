@@ -32,9 +32,13 @@ def test_the_command(sold, run, tmp_path):
     )
     report = tmp_path / "lift.xml"
     gate = ["--require", "helps", "--min-lift", 2, "--junit", report]
-    failed = run(*words, "--json", *gate)
+    models = ["--model", "xgboost", "--model", "random-forest"]
+    failed = run(*words, *models, "--json", *gate)
     assert failed.exit_code == 1
-    assert json.loads(failed.stdout)["questions"] == 2
+    body = json.loads(failed.stdout)
+    assert body["questions"] == 6
+    asked = list(dict.fromkeys(arm["model"] for arm in body["arms"]))
+    assert asked[:3] == ["XGBoost", "random forest", "ridge"]
     assert "required: a gain of 2" in ET.parse(report).find(".//failure").get("message")
 
 
@@ -54,6 +58,7 @@ def test_progress_goes_where_the_answer_does_not(sold, run, tmp_path):
     ("words", "error", "message"),
     [
         (["--forms", "prob"], LiftError, "no form 'prob'.*Did you mean 'probe'"),
+        (["--model", "catbost"], LiftError, "no model 'catbost'.*Did you mean 'catboost'"),
         (["--model", "nowhere_at_all:model"], LiftError, "looked for in the working directory"),
         (["--repo", "nowhere"], SourceNotFound, "nowhere"),
     ],

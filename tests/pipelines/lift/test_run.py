@@ -22,7 +22,7 @@ def measure(sold, labels="labels.parquet", **options):
     labels = sold.folder / labels if isinstance(labels, str) else labels
     asked = {name: options.pop(name) for name in list(options) if name in QUESTION}
     question = Question("price", **{**ASKED, **asked})
-    models = named_models(None, sold.folder / "ridge.pkl")
+    models = named_models([], sold.folder / "ridge.pkl")
     settings = {"service": "wear", "models": models, "columns": ["size"], **options}
     return run_lift(sold.folder, labels, question, **settings)
 
@@ -87,7 +87,7 @@ def test_a_fit_that_saw_the_tested_time_is_noted(sold, tmp_path, Shirts):
         labels,
         Question("price", time="event_timestamp", representations=["raw"], repeats=1, folds=2),
         service="wear",
-        models=named_models(None, sold.folder / "ridge.pkl"),
+        models=named_models([], sold.folder / "ridge.pkl"),
     )
     assert any("vec was fitted on rows up to 2024-04-20" in note for note in result.notes)
 
