@@ -5,17 +5,15 @@ One line of ``feature_store.yaml`` brings it in::
     batch_engine: {type: deepfeast.pipelines.engine.BeamEngine, runner: FnApiRunner}
 
 Deep feature views are embedded first; then the latest rows of every view are written in parallel,
-and only where they are newer. Feast keeps the watermark, as with its own engine.
+and only where they are newer. Feast keeps the watermark, as with its own engine; the online store
+keeps what the rows of a deep view were made with.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from feast.infra.common.materialization_job import MaterializationJob, MaterializationJobStatus
@@ -23,10 +21,6 @@ from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
 from deepfeast.transforms.features import deep_spec
-from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.place import open_source
-from deepfeast.transforms.files.table import FeatureTable, open_table
-from deepfeast.transforms.history.latest import Span
 
 if TYPE_CHECKING:
     from feast import FeatureView
@@ -161,54 +155,18 @@ class BeamEngine(ComputeEngine):
         embed(store, view.name, options=self.options)
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
-        from deepfeast.pipelines.materialize.job import Source, run
+        from deepfeast.pipelines.materialize.bring import bring_online
 
-        deep = deep_spec(view) is not None
-        span = Span(task.start_time, task.end_time, news=deep)
-        with tempfile.TemporaryDirectory(dir=self.staging, prefix="deepfeast-") as folder:
-            columns = SourceColumns.of(view)
-            table = self._open(view, columns, span, Path(folder))
-            table.require(columns.all)
-            return run(
-                Source(table, columns),
-                span,
-                self.repo_config,
-                view,
-                options=self.options,
-                batch_rows=self.batch_rows,
-            )
-
-    def _open(
-        self, view: FeatureView, columns: SourceColumns, span: Span, folder: Path
-    ) -> FeatureTable:
-        """Open a view's source; one that is not in files is brought there."""
-        import pyarrow.parquet as pq
-
-        source: Any = view.batch_source
-        if lies_in_files(source):
-            return open_source(self.repo_config, source, view, scratch=folder / "csv")
-        assert span.start is not None
-        assert span.end is not None
-        rows = self.offline_store.pull_latest_from_table_or_query(
-            config=self.repo_config,
-            data_source=source,
-            join_key_columns=list(columns.keys.values()),
-            feature_name_columns=list(columns.features.values()),
-            timestamp_field=columns.time,
-            created_timestamp_column=columns.created or None,
-            start_date=span.start.astimezone(timezone.utc),
-            end_date=span.end.astimezone(timezone.utc),
-        ).to_arrow()
-        path = folder / "latest.parquet"
-        pq.write_table(rows, path, row_group_size=self.batch_rows)
-        return open_table(str(path), name=f"the source of view {view.name!r}")
-
-
-def lies_in_files(source: Any) -> bool:
-    """Tell whether a source can be read without its offline store."""
-    from feast import FileSource
-
-    return isinstance(source, FileSource)
+        return bring_online(
+            self.repo_config,
+            self.offline_store,
+            view,
+            task.start_time,
+            task.end_time,
+            options=self.options,
+            batch_rows=self.batch_rows,
+            staging=self.staging,
+        )
 
 
 def needs_feast(view: FeatureView) -> bool:

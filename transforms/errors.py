@@ -16,6 +16,7 @@
     │   ├── TooManyRejects        a run rejected more than its allowed share
     │   └── RunInProgress         another run holds the view
     ├── SignatureMismatch         training and serving disagree
+    │   └── HalfMaterialized      an online view is being written anew
     ├── JoinError                 labels that cannot be joined
     └── LiftError                 a question about lift that has no answer
 
@@ -140,6 +141,10 @@ class SignatureMismatch(DeepfeastError):
     """A model was trained on other columns or encoders than are served."""
 
     exit_code = 65
+
+
+class HalfMaterialized(SignatureMismatch):
+    """The rows of an online view are being written anew, or the run that did so was killed."""
 
 
 class JoinError(DeepfeastError):

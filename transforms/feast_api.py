@@ -31,6 +31,18 @@ SQLITE_CONFIG = f"{_SQLITE}:SqliteOnlineStoreConfig"
 REDIS_STORE = f"{_REDIS}:RedisOnlineStore"
 REDIS_CONFIG = f"{_REDIS}:RedisOnlineStoreConfig"
 POSTGRES_STORE = f"{_POSTGRES}:PostgreSQLOnlineStore"
+# Stores that keep rows of the declared features alone, and a client of somebody else's store.
+UNSEALED = tuple(
+    f"feast.infra.online_stores.{name}:{kind}OnlineStore"
+    for name, kind in (
+        ("remote", "Remote"),
+        ("faiss_online_store", "Faiss"),
+        ("hybrid_online_store.hybrid_online_store", "Hybrid"),
+        ("milvus_online_store.milvus", "Milvus"),
+        ("qdrant_online_store.qdrant", "Qdrant"),
+        ("elasticsearch_online_store.elasticsearch", "ElasticSearch"),
+    )
+)
 DASK_CONFIG = "feast.infra.offline_stores.dask:DaskOfflineStoreConfig"
 _REGISTRY = "feast.protos.feast.core.Registry_pb2:Registry"
 
@@ -94,6 +106,11 @@ def is_a(value: Any, where: str) -> bool:
     """Tell whether a value is of just that class of Feast, without importing the class."""
     module, _, name = where.partition(":")
     return type(value) is getattr(sys.modules.get(module), name, None)
+
+
+def can_be_sealed(store: Any) -> bool:
+    """Tell whether a store keeps any feature under any key, and so a seal."""
+    return not any(is_a(store, kind) for kind in UNSEALED)
 
 
 def can_speak_to(store: Any, kind: str) -> bool:

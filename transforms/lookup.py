@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from deepfeast.transforms.encoders import Encoder
     from deepfeast.transforms.features import DeepFeature
+    from deepfeast.transforms.online.seal import Seal
 
 Rows = Any  # a list of dicts, or a DataFrame
 
@@ -59,7 +60,8 @@ class OnlineFeatures:
     columns : list of str
         The flat columns, in order.
     signature : dict
-        Of what is served.
+        Of what is served: columns, and the fingerprints that the online store names, as it says
+        now; those of the embedding table where the store says nothing.
 
     Raises
     ------
@@ -68,7 +70,8 @@ class OnlineFeatures:
     FeatureNotFound
         If there is no such service.
     SignatureMismatch
-        If what is served differs from `expect`; it names the difference.
+        If what is served differs from `expect`; it names the difference. A lookup asks again with
+        every answer what the online store's rows were made with.
 
     Examples
     --------
@@ -87,16 +90,36 @@ class OnlineFeatures:
         self.store = open_store(store)
         self.features = service_columns(self.store, service, full_feature_names=full_feature_names)
         self.columns = [name for feature in self.features for name in feature.columns]
-        name = service if isinstance(service, str) else None
-        self.signature = describe(self.store, self.features, name)
-        if expect is not None:
-            check_signature(
-                expect if isinstance(expect, dict) else load_signature(expect), self.signature
-            )
+        self._service = service if isinstance(service, str) else None
         self._kinds = {f.name: f.dtype.to_value_type() for f in self.features}
         self._full_names = full_feature_names
         self._encoders: dict[str, Encoder] = {}
         self._views, self._computed = open_views(self.store, service, self.features)
+        if expect is not None:
+            self._expect(expect if isinstance(expect, dict) else load_signature(expect))
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        found = describe(self.store, self.features, self._service)
+        for view in self._views:
+            seal = view.table.seal() if view.sealed else None
+            if seal is not None:
+                told = {f.reference: seal.fingerprints.get(f.feature) for f in view.features}
+                found["fingerprints"].update(told)
+        return found
+
+    def _expect(self, trained: dict[str, Any]) -> None:
+        """Refuse what a model was not trained on, now and in every answer."""
+        told = dict(trained["fingerprints"])
+        for view in self._views:
+            if view.sealed:
+                here = [f for f in view.features if f.reference in told]
+                view.expected = {f.feature: told.pop(f.reference) for f in here}
+        columns = describe(self.store, self.features, self._service)
+        check_signature({**trained, "fingerprints": told}, columns)
+        for view in self._views:
+            if view.sealed:
+                view.check([view.table.seal_bytes()])
 
     def frame(
         self,
@@ -141,6 +164,10 @@ class OnlineFeatures:
         JoinError
             If the rows lack an entity key; it names what they have. If rows are bad; it names
             each, its key, what was expected and what was given.
+        HalfMaterialized
+            If a deep view is being written anew, or the run that did so was killed.
+        SignatureMismatch
+            If the online store holds other vectors than those expected.
         """
         import pandas as pd
 
@@ -239,17 +266,18 @@ class OnlineFeatures:
             answer = found[feature.name]
             rows = [row for row in answer.gaps if cells[row] is not None]
             if rows:
-                told = self._encode(view, deep, [cells[row] for row in rows])
+                seal = answer.seen.seal if answer.seen else None
+                encoder = self._encoder(view, feature, deep, seal)
+                told = self._encode(view, deep, encoder, [cells[row] for row in rows])
                 answer.filled.update(zip(rows, told, strict=True))
 
     def _encode(
-        self, view: OnlineView, deep: DeepFeature, values: list[Any]
+        self, view: OnlineView, deep: DeepFeature, encoder: Encoder, values: list[Any]
     ) -> list[tuple[str, NDArray[np.float32]]]:
         """Encode raw values as the embed job does, cell by cell."""
         from deepfeast.transforms.cells.content import read_cells
         from deepfeast.transforms.encoders.column import encode_contents, open_reader
 
-        encoder = self._encoder(view, deep)
         reader = open_reader(deep, encoder, self._root(view, deep))
         encoded = encode_contents(read_cells(values, reader), encoder)
         return [
@@ -257,24 +285,19 @@ class OnlineFeatures:
             for row, v in enumerate(encoded.vectors)
         ]
 
-    def _encoder(self, view: OnlineView, deep: DeepFeature) -> Encoder:
-        """Return the encoder that the view's embedding table was made with."""
-        from deepfeast.transforms.embeddings.state import fitted_encoder
-        from deepfeast.transforms.encoders import build_encoder
-        from deepfeast.transforms.files.place import source_uri
+    def _encoder(
+        self, view: OnlineView, feature: ServiceColumn, deep: DeepFeature, seal: Seal | None
+    ) -> Encoder:
+        """Return the encoder that the view's online rows were made with.
 
-        name = f"{view.table.view.name}:{deep.name}"
+        Where the store says nothing, that of its embedding table.
+        """
+        told = seal.fingerprints.get(deep.name) if seal else None
+        name = f"{feature.reference} {told}"
         if name not in self._encoders:
-            table: Any = view.table.view.batch_source
-            uri = source_uri(self.store.config, table)
-            fingerprint = next(
-                self.signature["fingerprints"].get(f.reference)
-                for f in view.features
-                if f.feature == deep.name
-            )
-            self._encoders[name] = (
-                fitted_encoder(deep, uri, fingerprint) if fingerprint else build_encoder(deep)
-            )
+            table = describe(self.store, [feature], None)["fingerprints"]
+            fingerprint = told if seal else table[feature.reference]
+            self._encoders[name] = view.encoder(self.store.config, deep, fingerprint)
         return self._encoders[name]
 
     def _root(self, view: OnlineView, deep: DeepFeature) -> str:

@@ -177,6 +177,17 @@ def instant(moment: datetime) -> int:
     return int(nanoseconds(pa.array([moment], pa.timestamp("us", "UTC")))[0])
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC; without a time zone, UTC is meant.
+
+    >>> in_utc(datetime(1970, 1, 2)).isoformat()
+    '1970-01-02T00:00:00+00:00'
+    """
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
 def utc_times(times: pd.Series, name: str) -> pd.Series:
     """Read times, or text that says times, as UTC; without a time zone UTC is meant.
 

@@ -24,7 +24,7 @@ from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, latest_rows
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_values
-from deepfeast.transforms.online.table import OnlineRows
+from deepfeast.transforms.online.table import OnlineRows, OnlineTable
 from deepfeast.transforms.times import utc
 
 if TYPE_CHECKING:
@@ -77,29 +77,31 @@ class WriteOnline(beam.DoFn):
     view : FeatureView
     batch_rows : int
         Rows of one write.
+    epoch : str, optional
+        Of the view's seal.
     """
 
-    def __init__(self, source: Source, config: RepoConfig, view: FeatureView, batch_rows: int):
-        self.source, self.batch_rows = source, batch_rows
+    def __init__(
+        self,
+        source: Source,
+        config: RepoConfig,
+        view: FeatureView,
+        batch_rows: int,
+        epoch: str | None = None,
+    ):
+        self.source, self.batch_rows, self.epoch = source, batch_rows, epoch
         self.pickled = pickle.dumps((config, view))
         self.written = Metrics.counter("deepfeast", "rows_written")
         self.older = Metrics.counter("deepfeast", "rows_older_than_stored")
 
     def setup(self) -> None:
-        from feast.infra.online_stores.helpers import get_online_store_from_config
-
-        config, self.view = pickle.loads(self.pickled)
-        if hasattr(config.online_store, "skip_dedup"):
-            # The rule of what is newer is ours: Feast's own would drop a vector embedded again.
-            config.online_store.skip_dedup = True
-        store = get_online_store_from_config(config.online_store)
-        self.table = online_table(store, config, self.view)
+        self.table, self.view = open_online(self.pickled)
 
     def process(self, place: tuple[int, Iterable[bytes]]) -> None:
         group, packed = place
         wanted = np.sort(np.concatenate([np.frombuffer(rows, np.int64) for rows in packed]))
         for rows in ahead(self._rows(group, wanted)):
-            written = self.table.write_newer(rows)
+            written = self.table.write_newer(rows, self.epoch)
             self.written.inc(written)
             self.older.inc(len(rows.keys) - written)
 
@@ -115,6 +117,17 @@ class WriteOnline(beam.DoFn):
             first += len(batch)
             if first > wanted[-1]:
                 break
+
+
+def open_online(pickled: bytes) -> tuple[OnlineTable, FeatureView]:
+    """Open a view's online table for writing, from its pickled repo configuration and itself."""
+    from feast.infra.online_stores.helpers import get_online_store_from_config
+
+    config, view = pickle.loads(pickled)
+    if hasattr(config.online_store, "skip_dedup"):
+        # The rule of what is newer is ours: Feast's own would drop a vector embedded again.
+        config.online_store.skip_dedup = True
+    return online_table(get_online_store_from_config(config.online_store), config, view), view
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
@@ -165,6 +178,7 @@ def run(
     *,
     options: Sequence[str],
     batch_rows: int,
+    epoch: str | None = None,
 ) -> dict[str, int]:
     """Run the job and wait for it.
 
@@ -174,6 +188,8 @@ def run(
         Beam options, the runner among them.
     batch_rows : int
         Rows of one write.
+    epoch : str, optional
+        Of the view's seal; once another has begun, no more is written.
 
     Returns
     -------
@@ -192,7 +208,7 @@ def run(
         | "Parts" >> beam.Create(list(range(parts)), reshuffle=parts > 1)
         | "FindLatest" >> beam.ParDo(FindLatest(source, span, parts))
         | "ByRowGroup" >> beam.GroupByKey()
-        | "WriteOnline" >> beam.ParDo(WriteOnline(source, config, view, batch_rows))
+        | "WriteOnline" >> beam.ParDo(WriteOnline(source, config, view, batch_rows, epoch))
     )
     try:
         result = pipeline.run()

@@ -123,11 +123,11 @@ def test_a_worker_that_died_is_mended_by_running_again(parquet_store, monkeypatc
     )
     write, writes = SqliteTable.write_newer, []
 
-    def dies(table, rows):
+    def dies(table, rows, epoch=None):
         writes.append(rows)
         if len(writes) == 2:
             raise OSError("the worker lost its power")
-        return write(table, rows)
+        return write(table, rows, epoch)
 
     with monkeypatch.context() as patch:
         patch.setattr(SqliteTable, "write_newer", dies)
@@ -196,10 +196,10 @@ def test_a_view_without_entities_has_one_row(make_store, tmp_path):
 
 
 def test_sources_that_are_no_files_come_through_the_offline_store(parquet_store, monkeypatch):
-    import deepfeast.pipelines.engine as engine
+    from deepfeast.pipelines.materialize import source
 
     store = parquet_store(("a", 1, 10, [1.0, 2.0]), ("a", 2, 20, [3.0, 4.0]), ("b", 9, 1, None))
-    monkeypatch.setattr(engine, "lies_in_files", lambda source: False)
+    monkeypatch.setattr(source, "lies_in_files", lambda source: False)
     store.materialize(START, START + 5 * DAY)
     assert online(store, "a", "b") == {"a": (20, [3.0, 4.0]), "b": (None, None)}
 

@@ -31,14 +31,14 @@ class Span:
     ----------
     start, end : datetime, optional
         Without a time zone, UTC is meant; None for no bound.
-    news : bool
-        Rows created since `start` count as well, however old their event: what was embedded
-        again must reach the online store, though its event times are those of before.
+    news : datetime, optional
+        Rows created since then count as well, however old their event: what was embedded again
+        must reach the online store, though its event times are those of before.
     """
 
     start: datetime | None = None
     end: datetime | None = None
-    news: bool = False
+    news: datetime | None = None
 
     def holds(self, times: Ints, created: Ints | None = None) -> np.ndarray:
         """Tell of each row whether it lies in the span; one without an event time never does.
@@ -52,8 +52,8 @@ class Span:
         if self.start is not None:
             start = instant(self.start)
             since = times >= start
-            if self.news and created is not None:
-                since |= created >= start
+            if self.news is not None and created is not None:
+                since |= created >= instant(self.news)
         if self.end is not None:
             since &= times <= instant(self.end)
         return since & (times != NEVER)

@@ -250,6 +250,11 @@ class EntityKeys:
         Name and type of each join key.
     version : int
         ``entity_key_serialization_version`` of the repo.
+
+    Attributes
+    ----------
+    head : bytes
+        What every key begins with: the names of the join keys.
     """
 
     def __init__(self, join_keys: dict[str, ValueType], version: int = 3):
@@ -258,7 +263,7 @@ class EntityKeys:
         names = sorted(join_keys)
         self._order = [list(join_keys).index(name) for name in names]
         encoded = [name.encode() for name in names]
-        self._head = struct.pack("<I", len(names)) + b"".join(
+        self.head = struct.pack("<I", len(names)) + b"".join(
             struct.pack("<II", 2, len(name)) + name for name in encoded
         )
         # Written here only where the format is known to be the same; else Feast writes it.
@@ -271,10 +276,8 @@ class EntityKeys:
         The bytes are those of Feast's ``serialize_entity_key``.
         """
         if not self._simple:
-            from feast.infra.key_encoding_utils import serialize_entity_key
-
-            return serialize_entity_key(self.to_proto(key), self.version)
-        parts = [self._head]
+            return self.serialize(self.to_proto(key))
+        parts = [self.head]
         for position in self._order:
             value = key[position]
             if isinstance(value, str):
@@ -283,6 +286,45 @@ class EntityKeys:
             else:
                 parts.append(struct.pack("<IIq", 4, 8, value))
         return b"".join(parts)
+
+    def own(self) -> EntityKey:
+        """Return the view's own key, which no entity has: of bytes that say whose it is."""
+        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        values = [Value(bytes_val=b"deepfeast") for _ in self.join_keys]
+        return EntityKey(join_keys=list(self.join_keys), entity_values=values)
+
+    def serialize(self, key: EntityKey) -> bytes:
+        """Serialize any key as this repo does."""
+        from feast.infra.key_encoding_utils import serialize_entity_key
+
+        return serialize_entity_key(key, self.version)
+
+    def from_bytes(self, key: bytes) -> tuple[Any, ...]:
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            If these are not the bytes of one key, and nothing else.
+
+        Examples
+        --------
+        >>> from feast import ValueType
+        >>> keys = EntityKeys({"shop": ValueType.STRING, "item": ValueType.INT64})
+        >>> keys.from_bytes(keys.to_bytes(("a", 7)))
+        ('a', 7)
+        """
+        from feast.infra.key_encoding_utils import deserialize_entity_key
+
+        try:
+            proto = deserialize_entity_key(key, self.version)
+            found = dict(zip(proto.join_keys, proto.entity_values, strict=True))
+            values = [found[name].SerializeToString() for name in self.join_keys]
+        except (struct.error, KeyError) as error:
+            raise ValueError(f"{key!r} is no key of {', '.join(self.join_keys)}") from error
+        return tuple(map(python_value, values))
 
     def to_proto(self, key: tuple[Any, ...]) -> EntityKey:
         """Build one key as the proto that every Feast online store accepts."""

@@ -5,12 +5,15 @@ A write is one statement for hundreds of values, and newer wins inside the state
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.feast_api import sqlite_table
 from deepfeast.transforms.online.protos import to_scalars
+from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
 
 SQLITE_VARIABLES = 3000
+LISTED = 10_000
+# Feast's store has one connection for all threads, and a connection one transaction.
+_writing = threading.Lock()
 
 
 class SqliteTable(OnlineTable):
@@ -33,12 +39,29 @@ class SqliteTable(OnlineTable):
         # Room for a batch and its part of the index (in KiB), so that a write does not lock readers
         # out before it commits.
         self._connection.execute("PRAGMA cache_size = -24576")
+        self._seal_key = self.entity_keys.serialize(self.entity_keys.own())
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
-        encoded = [self.entity_keys.to_bytes(key) for key in keys]
+        return self._read([self.entity_keys.to_bytes(key) for key in keys], keys, features)
+
+    def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
+        if len(keys) >= SQLITE_VARIABLES:
+            return self.between_seals(keys, features)
+        # One statement, so one moment.
+        encoded = [*map(self.entity_keys.to_bytes, keys), self._seal_key]
+        rows = self._read(encoded, keys, [*features, SEAL_FEATURE])
+        rows.seals = (rows.values.pop(SEAL_FEATURE)[-1],)
+        rows.times.pop()
+        for column in rows.values.values():
+            column.pop()
+        return rows
+
+    def _read(
+        self, encoded: list[bytes], keys: Sequence[Key], features: Sequence[str]
+    ) -> OnlineRows:
         position = {key: row for row, key in enumerate(encoded)}
-        values: dict[str, list[bytes | None]] = {name: [None] * len(keys) for name in features}
-        seconds: list[int | None] = [None] * len(keys)
+        values: dict[str, list[bytes | None]] = {name: [None] * len(encoded) for name in features}
+        seconds: list[int | None] = [None] * len(encoded)
         for key, name, value, second in self._select(encoded):
             column = values.get(name)
             if column is not None:
@@ -59,7 +82,51 @@ class SqliteTable(OnlineTable):
                 some,
             )
 
-    def write_newer(self, rows: OnlineRows) -> int:
+    def seal_bytes(self) -> bytes | None:
+        for _, name, value, _ in self._select([self._seal_key]):
+            if name == SEAL_FEATURE:
+                return value
+        return None
+
+    @property
+    def emptiable(self) -> bool:
+        return True
+
+    def begin(self, seal: Seal, bare: bool = False) -> None:
+        with self._transaction() as connection:
+            connection.execute(f"DELETE FROM {self._table}")
+            self._put_seal(seal.broken())
+
+    def finish(self, seal: Seal) -> None:
+        with self._transaction(seal.epoch):
+            self._put_seal(seal)
+
+    @contextmanager
+    def _transaction(self, epoch: str | None = None) -> Iterator[Any]:
+        """Hold the database for writing, while the epoch goes on."""
+        with _writing, self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if epoch is not None:
+                check_epoch(self.view.name, self.seal(), epoch)
+            yield connection
+
+    def _put_seal(self, seal: Seal) -> None:
+        now = _to_sqlite(datetime.now(timezone.utc))
+        record = self._seal_key, SEAL_FEATURE, seal.to_bytes(), None, now, None
+        self._connection.execute(self._upsert(1), record)
+
+    def keys(self) -> Iterator[list[Key]]:
+        found = self._connection.execute(
+            f"SELECT DISTINCT entity_key FROM {self._table} WHERE entity_key != ?",
+            [self._seal_key],
+        )
+        while some := found.fetchmany(LISTED):
+            yield [self.entity_keys.from_bytes(key) for (key,) in some]
+
+    def kept(self, time: datetime) -> datetime:
+        return time.replace(microsecond=0)
+
+    def write_newer(self, rows: OnlineRows, epoch: str | None = None) -> int:
         keys = [self.entity_keys.to_bytes(key) for key in rows.keys]
         times = [_to_sqlite(time) for time in rows.times]
         created = [_to_sqlite(time) for time in rows.created or [None] * len(keys)]
@@ -69,7 +136,7 @@ class SqliteTable(OnlineTable):
         ]
         # Row by row, so that what is read together lies together on disk.
         records = (record for row in zip(*columns, strict=True) for record in row)
-        with self._connection as connection:
+        with self._transaction(epoch) as connection:
             before = connection.total_changes
             # Hundreds at once: the time goes to statements, not to records.
             while some := list(islice(records, SQLITE_VARIABLES // 6)):

@@ -8,6 +8,10 @@ materialization that died halfway is mended by running it again.
 
 SQLite and Redis are spoken to in their own words, in the layout that Feast's classes for them
 read and write; any other store through Feast's interface alone.
+
+The rows of a deep view have a seal (`seal.py`), which is read together with them. Who writes rows
+of a sealed view names the epoch of the seal; once another run has begun a new one, nothing more of
+the old arrives.
 """
 
 from __future__ import annotations
@@ -16,11 +20,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.transforms.feast_api import POSTGRES_STORE, is_a
+from deepfeast.transforms.errors import SpecError
+from deepfeast.transforms.feast_api import POSTGRES_STORE, can_be_sealed, is_a
 from deepfeast.transforms.online.protos import EntityKeys
+from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from feast import FeatureView, RepoConfig
     from feast.infra.online_stores.online_store import OnlineStore
@@ -42,12 +48,16 @@ class OnlineRows:
         Per feature the bytes of a ``Value``: empty for null, None where the store has nothing.
     created : list of datetime, optional
         Created times, for stores that keep them.
+    seals : tuple of (bytes or None)
+        What the store said of all rows of the view when these were read: once, where one statement
+        read both, or before and after.
     """
 
     keys: list[Key]
     times: list[datetime | None]
     values: dict[str, list[bytes | None]] = field(default_factory=dict)
     created: list[datetime | None] | None = None
+    seals: tuple[bytes | None, ...] = ()
 
 
 class OnlineTable:
@@ -64,26 +74,102 @@ class OnlineTable:
         join_keys = join_keys or {DUMMY_ENTITY_ID: ValueType.STRING}
         self.entity_keys = EntityKeys(join_keys, config.entity_key_serialization_version)
 
+    @property
+    def sealable(self) -> bool:
+        """Whether the store can keep a seal."""
+        return can_be_sealed(self.store)
+
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         """Read the features of some keys; a key may be unknown."""
-        protos = [self.entity_keys.to_proto(key) for key in keys]
-        found = self.store.online_read(self.config, self.view, protos, list(features))
-        return OnlineRows(
-            keys=list(keys),
-            times=[self._time(time) if values else None for time, values in found],
-            values={
-                name: [
-                    values[name].SerializeToString() if values and name in values else None
-                    for _, values in found
-                ]
-                for name in features
-            },
-        )
+        found = self._online_read([self.entity_keys.to_proto(key) for key in keys], features)
+        return self._rows(keys, features, found)
 
-    def write_newer(self, rows: OnlineRows) -> int:
-        """Write the rows that are not older than what the store holds; return how many."""
+    def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
+        """Read the features of some keys, and the view's seal with them."""
+        if not is_a(self.store, POSTGRES_STORE):
+            return self.between_seals(keys, features)
+        # One statement, so one moment.
+        protos = [*map(self.entity_keys.to_proto, keys), self.entity_keys.own()]
+        *found, sealed = self._online_read(protos, [*features, SEAL_FEATURE])
+        rows = self._rows(keys, features, found)
+        rows.seals = (_seal_value(sealed),)
+        return rows
+
+    def between_seals(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
+        """Read rows between two looks at their seal."""
+        before = self.seal_bytes()
+        rows = self.read(keys, features)
+        rows.seals = before, self.seal_bytes()
+        return rows
+
+    def seal(self) -> Seal | None:
+        """Return the view's seal; None where the store says nothing."""
+        return Seal.from_bytes(self.seal_bytes())
+
+    def seal_bytes(self) -> bytes | None:
+        """Read the view's seal as it is kept."""
+        return _seal_value(self._online_read([self.entity_keys.own()], [SEAL_FEATURE])[0])
+
+    @property
+    def emptiable(self) -> bool:
+        """Whether all rows of one view can be removed."""
+        return is_a(self.store, POSTGRES_STORE)
+
+    def begin(self, seal: Seal, bare: bool = False) -> None:
+        """Begin an epoch: break the seal, and remove all rows of the view.
+
+        Parameters
+        ----------
+        bare : bool
+            The view was never brought online, so that there are no rows.
+
+        Raises
+        ------
+        SpecError
+            If there may be rows and the store cannot be emptied; nothing has changed then.
+        """
+        if not (bare or self.emptiable):
+            raise SpecError(
+                f"the online rows of view {self.view.name!r} were made with other encoders or "
+                f"another version of its table, or not to the end, and Feast offers no way to "
+                f"empty a view of a {type(self.store).__name__}. Give the view a new name; or take "
+                f"it out of the repo, run feast apply, put it back, and run feast apply and feast "
+                f"materialize."
+            )
+        self._put_seal(seal.broken())
+        if self.emptiable:
+            # The table, with the seal in it, is dropped and made anew in one transaction.
+            self.store.update(self.config, [self.view], [self.view], [], [], partial=True)
+            self._put_seal(seal.broken())
+
+    def finish(self, seal: Seal) -> None:
+        """Make the seal whole, or say of an epoch that goes on how far it is.
+
+        Raises
+        ------
+        RunInProgress
+            If another epoch has begun.
+        """
+        check_epoch(self.view.name, self.seal(), seal.epoch)
+        self._put_seal(seal)
+
+    def write_newer(self, rows: OnlineRows, epoch: str | None = None) -> int:
+        """Write the rows that are not older than what the store holds; return how many.
+
+        Parameters
+        ----------
+        epoch : str, optional
+            Of the seal; None for a view without one.
+
+        Raises
+        ------
+        RunInProgress
+            If another epoch has begun.
+        """
         from feast.protos.feast.types.Value_pb2 import Value
 
+        if epoch is not None:
+            check_epoch(self.view.name, self.seal(), epoch)
         # Asked for by one small feature: the time is what matters.
         stored = self.read(
             rows.keys, [min(rows.values, key=lambda n: len(rows.values[n][0] or b""))]
@@ -105,6 +191,37 @@ class OnlineTable:
             self.store.online_write_batch(self.config, self.view, data, None)
         return len(data)
 
+    def keys(self) -> Iterator[list[Key]] | None:
+        """Yield the keys of all rows, some at a time; None where the store cannot list them."""
+        return None
+
+    def kept(self, time: datetime) -> datetime:
+        """Return an event time as the store keeps it."""
+        return time
+
+    def _online_read(self, protos: Sequence[Any], features: Sequence[str]) -> list[Any]:
+        return self.store.online_read(self.config, self.view, list(protos), list(features))
+
+    def _rows(self, keys: Sequence[Key], features: Sequence[str], found: list[Any]) -> OnlineRows:
+        return OnlineRows(
+            keys=list(keys),
+            times=[self._time(time) if values else None for time, values in found],
+            values={
+                name: [
+                    values[name].SerializeToString() if values and name in values else None
+                    for _, values in found
+                ]
+                for name in features
+            },
+        )
+
+    def _put_seal(self, seal: Seal) -> None:
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        values = {SEAL_FEATURE: Value.FromString(seal.to_bytes())}
+        data = [(self.entity_keys.own(), values, datetime.now(timezone.utc), None)]
+        self.store.online_write_batch(self.config, self.view, data, None)
+
     def _time(self, time: datetime | None) -> datetime | None:
         if time is None:
             return None
@@ -113,6 +230,12 @@ class OnlineTable:
         if time.tzinfo is None or is_a(self.store, POSTGRES_STORE):
             return time.replace(tzinfo=timezone.utc)
         return time.astimezone(timezone.utc)
+
+
+def _seal_value(found: Any) -> bytes | None:
+    _, values = found
+    value = (values or {}).get(SEAL_FEATURE)
+    return value.SerializeToString() if value is not None else None
 
 
 def not_older(time: datetime | None, stored: datetime | None) -> bool:

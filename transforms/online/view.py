@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.columns import ServiceColumn, resolve_features
-from deepfeast.transforms.errors import JoinError, did_you_mean
+from deepfeast.transforms.errors import (
+    EncoderError,
+    HalfMaterialized,
+    JoinError,
+    SignatureMismatch,
+    did_you_mean,
+)
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.online.cells import Asked, cast_cells
 from deepfeast.transforms.online.open import online_table
+from deepfeast.transforms.online.seal import Seal, check_seal
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from feast import FeatureStore
+    from feast import FeatureStore, RepoConfig
+
+    from deepfeast.transforms.encoders import Encoder
 
 PRESENT, MISSING, EXPIRED, NULL = "present", "missing", "expired", "null"
 GIVEN, ENCODED, REJECTED = "given", "encoded", "rejected"
@@ -75,11 +84,14 @@ class Seen:
         Event times of the keys that the store knows.
     oldest : datetime, optional
         Event times before it are expired.
+    seal : Seal, optional
+        What the rows were made with; None where the store does not say.
     """
 
     keys: list[Key | None]
     times: dict[Key, datetime]
     oldest: datetime | None
+    seal: Seal | None = None
 
     def reason(self, row: int) -> str:
         """Say why a row has no value."""
@@ -101,12 +113,46 @@ class OnlineView:
     join_columns : list of str
         Columns of the rows that hold its keys, in the table's order.
     features : list of ServiceColumn
+    expected : dict of str to (str or None), optional
+        Fingerprint by feature: rows of other encoders are refused.
     """
 
     table: OnlineTable
     spec: DeepViewSpec | None
     join_columns: list[str]
     features: list[ServiceColumn] = field(default_factory=list)
+    expected: dict[str, str | None] = field(default_factory=dict)
+    _passed: tuple[bytes | None, Seal | None] = (None, None)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the store says what the view's rows were made with."""
+        return self.spec is not None and self.table.sealable
+
+    def check(self, seals: Sequence[bytes | None]) -> Seal | None:
+        """Refuse rows that were read under some seals, unless all of them are what is expected.
+
+        Raises
+        ------
+        HalfMaterialized
+            If they are being written anew, or were begun anew while they were read.
+        SignatureMismatch
+            If they were made with other encoders than those expected, or nobody knows.
+        """
+        known, found = self._passed
+        if found is not None and set(seals) == {known}:
+            return found
+        name = self.table.view.name
+        read = [Seal.from_bytes(value) for value in seals]
+        for seal in read:
+            check_seal(name, seal, self.expected)
+        if len({seal and seal.epoch for seal in read}) > 1:
+            raise HalfMaterialized(
+                f"the online rows of view {name!r} were written anew while they were read. Ask "
+                f"again."
+            )
+        self._passed = seals[-1], read[-1]
+        return read[-1]
 
     def deep(self, feature: ServiceColumn) -> DeepFeature | None:
         """Return the declaration of a deep feature, None of any other."""
@@ -126,13 +172,24 @@ class OnlineView:
         -------
         dict of str to Found
             By the feature's name; values older than the view's ttl are left out.
+
+        Raises
+        ------
+        SignatureMismatch
+            As `check`.
         """
         distinct = list(dict.fromkeys(key for key in keys if key is not None))
-        rows = self.table.read(distinct, [feature.feature for feature in self.features])
+        names = [feature.feature for feature in self.features]
+        seal = None
+        if self.sealed:
+            rows = self.table.read_sealed(distinct, names)
+            seal = self.check(rows.seals)
+        else:
+            rows = self.table.read(distinct, names)
         ttl: timedelta | None = self.table.view.ttl
         oldest = now - ttl if ttl else None
         times = {key: time for key, time in zip(distinct, rows.times, strict=True) if time}
-        seen = Seen(keys, times, oldest)
+        seen = Seen(keys, times, oldest, seal)
         if oldest is not None:
             fresh = [time is not None and time >= oldest for time in rows.times]
             for column in rows.values.values():
@@ -146,6 +203,30 @@ class OnlineView:
         return {
             f.name: Found(_gather(rows.values[f.feature], rows_of), seen) for f in self.features
         }
+
+    def encoder(self, config: RepoConfig, deep: DeepFeature, fingerprint: str | None) -> Encoder:
+        """Return the encoder of a deep feature that gives vectors of a fingerprint.
+
+        Raises
+        ------
+        SignatureMismatch
+            If the feature is declared with another.
+        """
+        from deepfeast.transforms.embeddings.state import fitted_encoder
+        from deepfeast.transforms.encoders import build_encoder
+        from deepfeast.transforms.files.place import source_uri
+
+        if fingerprint is None:
+            return build_encoder(deep)
+        table: Any = self.table.view.batch_source
+        try:
+            return fitted_encoder(deep, source_uri(config, table), fingerprint)
+        except EncoderError as error:
+            raise SignatureMismatch(
+                f"{self.table.view.name}:{deep.name} is served with vectors of encoder "
+                f"{fingerprint[:12]}…, and the repo declares another, so that nothing can be "
+                f"encoded on the spot: {error} Then run feast materialize-incremental."
+            ) from error
 
     def keys(self, asked: Asked) -> list[Key | None]:
         """Return the key of each row, each part of the type that its entity declares.
@@ -179,7 +260,13 @@ class OnlineView:
         return [None if None in key else key for key in keys]
 
     def push(self, found: dict[str, Found], now: datetime) -> None:
-        """Write vectors that were encoded on the spot to the online store."""
+        """Write vectors that were encoded on the spot to the online store.
+
+        Raises
+        ------
+        RunInProgress
+            If the view was begun anew since the rows were read.
+        """
         from deepfeast.transforms.arrow import matrix_to_vectors
         from deepfeast.transforms.online.protos import to_values
 
@@ -196,7 +283,8 @@ class OnlineView:
                 kind = feature.dtype.to_value_type()
                 values: list[bytes | None] = [*to_values(column, kind)]
                 rows = OnlineRows([*vectors], [now] * len(vectors), {feature.feature: values})
-                self.table.write_newer(rows)
+                seal = answer.seen.seal
+                self.table.write_newer(rows, seal.epoch if seal else None)
 
 
 def _gather(column: list[bytes | None], rows: list[int]) -> list[bytes | None]:

@@ -1,0 +1,109 @@
+"""What a view's rows are read from: its table in files, or what its offline store gives.
+
+Of a deep view it is known, too, what the table holds at just that moment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.pipelines.materialize.job import Source
+from deepfeast.transforms.embeddings.table import EmbeddingTable
+from deepfeast.transforms.features import deep_spec
+from deepfeast.transforms.files.columns import SourceColumns
+from deepfeast.transforms.files.place import open_source, source_uri
+from deepfeast.transforms.files.table import FeatureTable, open_table
+from deepfeast.transforms.online.seal import Seal
+from deepfeast.transforms.times import in_utc
+
+if TYPE_CHECKING:
+    from feast import FeatureView, RepoConfig
+
+    from deepfeast.transforms.history.latest import Span
+
+PULLED_ROWS = 5_000
+
+
+def open_view(
+    config: RepoConfig, offline_store: Any, view: FeatureView, span: Span, folder: Path
+) -> tuple[Source, Seal | None]:
+    """Open the table that a view is brought online from.
+
+    Parameters
+    ----------
+    offline_store : OfflineStore
+        Asked where the table is not in files.
+    span : Span
+        What is asked for then; both of its ends are needed.
+    folder : Path
+        For what must be rewritten.
+
+    Returns
+    -------
+    source : Source
+    holds : Seal or None
+        What the rows of a deep view were made with.
+
+    Raises
+    ------
+    ColumnNotFound
+        If the table lacks a column of the view.
+    NeverEmbedded
+        If a deep view has no table yet.
+    """
+    columns = SourceColumns.of(view)
+    holds = _holds(config, view)
+    while True:
+        table = _open(config, offline_store, view, columns, span, folder)
+        again = _holds(config, view)
+        # A run may publish between the two looks.
+        if again is None or holds is None or again.version == holds.version:
+            break
+        holds = again
+    table.require(columns.all)
+    return Source(table, columns), holds
+
+
+def _holds(config: RepoConfig, view: FeatureView) -> Seal | None:
+    if deep_spec(view) is None:
+        return None
+    source: Any = view.batch_source
+    return Seal.of(EmbeddingTable(source_uri(config, source), view.name).commits()[0])
+
+
+def _open(
+    config: RepoConfig,
+    offline_store: Any,
+    view: FeatureView,
+    columns: SourceColumns,
+    span: Span,
+    folder: Path,
+) -> FeatureTable:
+    import pyarrow.parquet as pq
+
+    source: Any = view.batch_source
+    if lies_in_files(source):
+        return open_source(config, source, view, scratch=folder / "csv")
+    assert span.start is not None
+    assert span.end is not None
+    rows = offline_store.pull_latest_from_table_or_query(
+        config=config,
+        data_source=source,
+        join_key_columns=list(columns.keys.values()),
+        feature_name_columns=list(columns.features.values()),
+        timestamp_field=columns.time,
+        created_timestamp_column=columns.created or None,
+        start_date=in_utc(span.start),
+        end_date=in_utc(span.end),
+    ).to_arrow()
+    path = folder / "latest.parquet"
+    pq.write_table(rows, path, row_group_size=PULLED_ROWS)
+    return open_table(str(path), name=f"the source of view {view.name!r}")
+
+
+def lies_in_files(source: Any) -> bool:
+    """Tell whether a source can be read without its offline store."""
+    from feast import FileSource
+
+    return isinstance(source, FileSource)
