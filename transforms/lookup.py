@@ -236,7 +236,7 @@ class OnlineFeatures:
             if push:
                 view.push(found, time)
         if self._computed:
-            found |= self._ask_feast(asked)
+            found |= self._ask_feast(asked, time)
         return found, asked.index
 
     def _give(self, view: OnlineView, asked: Asked, found: dict[str, Found]) -> None:
@@ -309,18 +309,18 @@ class OnlineFeatures:
         source = file_source(self.store.get_data_source(view.spec.source))
         return photo_folder(self.store.config, source)
 
-    def _ask_feast(self, asked: Asked) -> dict[str, Found]:
+    def _ask_feast(self, asked: Asked, now: datetime) -> dict[str, Found]:
         """Have Feast compute the features of on-demand views, of the good rows."""
+        from deepfeast.transforms.online.fresh import FreshStore
+
         good = [row for row in range(len(asked)) if row not in asked.bad]
         columns = {name: [cells[row] for row in good] for name, cells in asked.columns.items()}
         found = {f.name: Found([None] * len(asked), bad=set(asked.bad)) for f in self._computed}
         if not good:
             return found
-        proto = self.store.get_online_features(
-            features=[feature.reference for feature in self._computed],
-            entity_rows=columns,
-            full_feature_names=self._full_names,
-        ).proto
+        references = [feature.reference for feature in self._computed]
+        fresh = FreshStore(self.store.provider.online_store, now)
+        proto = fresh.features(self.store, references, columns, self._full_names).proto
         answers = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
         for feature in self._computed:
             for row, value in zip(good, answers[feature.name].values, strict=True):

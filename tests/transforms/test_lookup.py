@@ -74,6 +74,11 @@ def repo(tmp_path_factory):
     def doubled(inputs):
         return {"double": [size * 2 for size in inputs["size"]]}
 
+    @on_demand_feature_view(sources=[plain, deep], schema=[Field(name="wide", dtype=Float64)])
+    def widths(inputs):
+        words = inputs["vec"].map(lambda v: float("nan") if v is None else v[0])
+        return pd.DataFrame({"wide": inputs["size"].astype(float) + words.fillna(0.5)})
+
     services = [
         FeatureService(
             name="model",
@@ -81,12 +86,13 @@ def repo(tmp_path_factory):
         ),
         FeatureService(name="words", features=[plain[["name"]]]),
         FeatureService(name="lived", features=[doubled, deep]),
+        FeatureService(name="wide", features=[widths]),
         FeatureService(
             name="renamed", features=[plain[["size"]].with_join_key_map({"shop_id": "rival_id"})]
         ),
     ]
     store = FeatureStore(str(folder))
-    store.apply([shop, source, plain, deep, doubled, *services])
+    store.apply([shop, source, plain, deep, doubled, widths, *services])
     store.materialize(START, START + DAY)
     return folder
 
@@ -198,6 +204,16 @@ def test_on_demand_features_are_feasts_to_compute(online):
     lived = OnlineFeatures(online.store, "lived")
     frame = lived.frame([{"shop_id": "a"}], now=START + DAY)
     assert frame.iloc[0].to_dict() == {"double": 20, "vec_000": 3.0, "vec_001": 5.0}
+
+
+@pytest.mark.parametrize(("days", "expected"), [(1, [13, 20.5]), (45, [np.nan, np.nan])])
+def test_on_demand_features_are_computed_from_what_the_frame_has(repo, online, days, expected):
+    now = START + days * DAY
+    labels = pd.DataFrame({"shop_id": ["a", "b"], "event_timestamp": now})
+    trained = training_frame(repo, labels, service="wide")
+    served = OnlineFeatures(online.store, "wide").frame(labels[["shop_id"]], now=now)
+    assert served["wide"].tolist() == pytest.approx(expected, nan_ok=True)
+    np.testing.assert_array_equal(served["wide"], trained["wide"])
 
 
 def test_a_renamed_join_key_is_asked_for_by_its_new_name(online):

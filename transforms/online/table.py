@@ -223,8 +223,10 @@ class OnlineTable:
         self.store.online_write_batch(self.config, self.view, data, None)
 
     def _time(self, time: datetime | None) -> datetime | None:
-        if time is None:
-            return None
+        return None if time is None else self.moment(time)
+
+    def moment(self, time: datetime) -> datetime:
+        """Return an event time that the store gave, timezone-aware."""
         # Feast's PostgreSQL store writes the UTC clock without its zone and reads it back in the
         # zone of the session: there the clock is right and the zone is not.
         if time.tzinfo is None or is_a(self.store, POSTGRES_STORE):

@@ -186,12 +186,11 @@ class OnlineView:
             seal = self.check(rows.seals)
         else:
             rows = self.table.read(distinct, names)
-        ttl: timedelta | None = self.table.view.ttl
-        oldest = now - ttl if ttl else None
+        since = oldest(self.table.view, now)
         times = {key: time for key, time in zip(distinct, rows.times, strict=True) if time}
-        seen = Seen(keys, times, oldest, seal)
-        if oldest is not None:
-            fresh = [time is not None and time >= oldest for time in rows.times]
+        seen = Seen(keys, times, since, seal)
+        if since is not None:
+            fresh = [time is not None and time >= since for time in rows.times]
             for column in rows.values.values():
                 column[:] = [
                     v if is_fresh else None for v, is_fresh in zip(column, fresh, strict=True)
@@ -285,6 +284,12 @@ class OnlineView:
                 rows = OnlineRows([*vectors], [now] * len(vectors), {feature.feature: values})
                 seal = answer.seen.seal
                 self.table.write_newer(rows, seal.epoch if seal else None)
+
+
+def oldest(view: Any, now: datetime) -> datetime | None:
+    """Return the earliest event time that is not expired; None where nothing expires."""
+    ttl: timedelta | None = getattr(view, "ttl", None)
+    return now - ttl if ttl else None
 
 
 def _gather(column: list[bytes | None], rows: list[int]) -> list[bytes | None]:

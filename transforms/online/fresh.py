@@ -1,0 +1,78 @@
+"""Feast's own reads, under the lookup's rule of what is too old.
+
+Feast serves a value however old it is. What it computes from such values, the features of
+on-demand views, would differ online from the training frame, which leaves them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from feast.infra.online_stores.online_store import OnlineStore
+
+from deepfeast.transforms.online.table import OnlineTable
+from deepfeast.transforms.online.view import oldest
+
+if TYPE_CHECKING:
+    from feast import RepoConfig
+
+
+class FreshStore(OnlineStore):
+    """An online store, less what is older than its view's ttl. It can only be read.
+
+    Parameters
+    ----------
+    store : OnlineStore
+    now : datetime
+        What ttl is counted from.
+    """
+
+    def __init__(self, store: OnlineStore, now: datetime):
+        self.store, self.now = store, now
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: Any,
+        entity_keys: list[Any],
+        requested_features: list[str] | None = None,
+    ) -> list[tuple[datetime | None, dict[str, Any] | None]]:
+        rows = self.store.online_read(config, table, entity_keys, requested_features)
+        since = oldest(table, self.now)
+        if since is None:
+            return rows
+        view = OnlineTable(self.store, config, table)
+        fresh = [time is not None and view.moment(time) >= since for time, _ in rows]
+        return [
+            row if is_fresh else (None, None) for row, is_fresh in zip(rows, fresh, strict=True)
+        ]
+
+    def online_write_batch(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError("a lookup writes through its views")
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError("feast apply prepares the store itself")
+
+    def teardown(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError("feast teardown removes the store itself")
+
+    def features(self, repo: Any, references: Sequence[str], rows: Any, full_names: bool) -> Any:
+        """Have Feast read features, and compute those of on-demand views.
+
+        Parameters
+        ----------
+        repo : FeatureStore
+        references : sequence of str
+        rows : dict of str to list
+            Entity keys and request data, by column.
+        full_names : bool
+
+        Returns
+        -------
+        OnlineResponse
+        """
+        return self.get_online_features(
+            repo.config, list(references), rows, repo.registry, repo.project, full_names
+        )
