@@ -15,7 +15,7 @@ HOW = {
         f"deep columns: the out-of-fold prediction of a ridge on it, {COMPONENTS} standardised "
         f"components and, of a text, {COMPONENTS} components of its words"
     ),
-    "raw": "every number of the vector",
+    "raw": "every number of the vector, which CatBoost takes whole, as an embedding feature",
     "pca": f"its first {COMPONENTS} principal components, numbers standardised before",
     "probe": "the out-of-fold prediction of a ridge on it",
     "pca+probe": "its components and the prediction of a ridge",
