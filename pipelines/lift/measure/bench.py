@@ -148,18 +148,14 @@ class _Bench:
     def run(self, blocks: Blocks, model: str, arm: Arm, keep: bool) -> _Fit:
         """Fit and score; an arm that cannot be fitted says why, and the others go on."""
         try:
-            columns = blocks.of(arm)
-            try:
-                fit = self._fit(blocks, model, columns, keep)
-            except ValueError as error:
-                # Met when fitting or, where the tested rows alone lack a vector, when scoring.
-                if "NaN" not in str(error):
-                    raise
-                fit = self._fit(blocks, model, blocks.filled(*columns), keep)
-                self.filled.add(model)
+            fit, filled = blocks.run(
+                lambda columns: self._fit(blocks, model, columns, keep), blocks.of(arm)
+            )
         except Exception as error:
             # Anything may be wrong with a model that is not ours; its arm reports it.
             return _Fit(failed=f"{type(error).__name__}: {_first_line(error)}")
+        if filled:
+            self.filled.add(model)
         fit.fit_seconds += sum(blocks.seconds.get(key, 0.0) for key in blocks.keys(arm))
         return fit
 

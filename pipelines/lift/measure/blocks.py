@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.lift.ask.splits import Split
 
 Pair = tuple[pd.DataFrame, pd.DataFrame]
+T = TypeVar("T")
 
 
 @dataclass
@@ -69,7 +70,19 @@ class Blocks:
             self.seconds[key] = time.perf_counter() - started
         return self._made[key]
 
-    def filled(self, train: pd.DataFrame, test: pd.DataFrame) -> Pair:
+    def run(self, model: Callable[[Pair], T], columns: Pair) -> tuple[T, bool]:
+        """Run a model on columns, and on filled ones if it takes no NaN; say whether they were.
+
+        A NaN is met when fitting or, where the tested rows alone lack a vector, when scoring.
+        """
+        try:
+            return model(columns), False
+        except ValueError as error:
+            if "NaN" not in str(error):
+                raise
+        return model(self._filled(*columns)), True
+
+    def _filled(self, train: pd.DataFrame, test: pd.DataFrame) -> Pair:
         """Fill what deep features lack with their training means; the user's columns stay."""
         own = [name for name in train.columns if name not in self.problem.handcrafted]
         means = train[own].mean().fillna(0.0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfeast.pipelines.lift.ask.arms import BASELINE, MAIN_FORMS, Arm
 from deepfeast.pipelines.lift.ask.models import side_by_side
-from deepfeast.pipelines.lift.measure.blocks import Blocks
+from deepfeast.pipelines.lift.measure.blocks import Blocks, Pair
 from deepfeast.pipelines.lift.measure.stats import Lift, corrected_lift
 from deepfeast.pipelines.lift.measure.work import Work
 
@@ -126,23 +126,20 @@ def _scores(
     work: Work,
 ) -> dict[str, tuple[NDArray[Any], ...]]:
     """Score each model on each arm, all on the same splits."""
-    from sklearn.base import clone
     from sklearn.metrics import get_scorer
 
     problem = comparison.problem
     scorer = get_scorer(problem.metric)
 
     def run(split: Split) -> list[list[float]]:
-        blocks, (train, test) = Blocks(problem, split, comparison.words, seed), split
+        blocks = Blocks(problem, split, comparison.words, seed)
         rows = []
         for model in models.values():
             row = []
             started = clock.perf_counter()
             for arm in arms:
                 try:
-                    fitted, tested = blocks.of(arm)
-                    estimator = clone(model).fit(fitted, problem.y[train])
-                    row.append(float(scorer(estimator, tested, problem.y[test])))
+                    row.append(_scored(scorer, model, blocks, blocks.of(arm))[2])
                 except Exception:
                     # Too few rows for this model: the curve starts further right.
                     row.append(np.nan)
@@ -155,6 +152,19 @@ def _scores(
         model: tuple(table[:, position, arm] for arm in range(len(arms)))
         for position, model in enumerate(models)
     }
+
+
+def _scored(scorer: Any, model: Any, blocks: Blocks, columns: Pair) -> tuple[Any, Any, float]:
+    """Fit and score; return the tested columns, too, as the model took them."""
+    from sklearn.base import clone
+
+    train, test = (blocks.problem.y[rows] for rows in blocks.split)
+
+    def run(columns: Pair) -> tuple[Any, Any, float]:
+        estimator = clone(model).fit(columns[0], train)
+        return estimator, columns[1], float(scorer(estimator, columns[1], test))
+
+    return blocks.run(run, columns)[0]
 
 
 def _points(
@@ -191,7 +201,6 @@ def importances(
     list of Importance
         By model, the strongest first.
     """
-    from sklearn.base import clone
     from sklearn.metrics import get_scorer
 
     arm = insight_arm(comparison)
@@ -200,8 +209,8 @@ def importances(
     problem, scorer = comparison.problem, get_scorer(comparison.problem.metric)
 
     def run(split: Split) -> dict[tuple[str, str], float]:
-        blocks, (train, test) = Blocks(problem, split, comparison.words, seed), split
-        columns, tested = blocks.of(arm)
+        blocks, (_, test) = Blocks(problem, split, comparison.words, seed), split
+        columns = blocks.of(arm)
         groups = {name: [name] for name in problem.handcrafted}
         for feature in arm.features:
             parts = [blocks.block(*key)[0].columns for key in blocks.keys(arm) if key[0] == feature]
@@ -210,8 +219,7 @@ def importances(
         for name, model in models.items():
             started = clock.perf_counter()
             try:
-                estimator = clone(model).fit(columns, problem.y[train])
-                whole = scorer(estimator, tested, problem.y[test])
+                estimator, tested, whole = _scored(scorer, model, blocks, columns)
                 for feature, names in groups.items():
                     drops[name, feature] = whole - _shuffled_score(
                         scorer, estimator, tested, problem.y[test], names, seed

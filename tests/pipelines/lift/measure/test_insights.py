@@ -89,6 +89,19 @@ def test_the_curve_of_a_model_begins_where_it_can_be_fitted(measured):
     ]
 
 
+def test_a_model_that_takes_no_nan_is_looked_behind_as_it_was_compared(shop, measured):
+    shop.loc[::7, VEC] = np.nan
+    comparison = measured(representations=("raw",))
+    assert not comparison.outcome("ridge", "+ vec (raw)").failed
+    curve = learning_curve(comparison, FAST, (0.15, 0.5), work=Work())
+    assert [point.rows for point in curve] == [24, 80, 160]
+    found = importances(comparison, FAST, work=Work())
+    assert [one.feature for one in found] == ["vec", "size", "dust"]
+    # With all rows a point is what was measured.
+    whole = learning_curve(comparison, FAST, (1.0,), work=Work())
+    assert whole[0].score == pytest.approx(whole[1].score)
+
+
 def test_an_embedding_counts_as_one_feature_and_the_strongest_comes_first(measured):
     found = importances(measured(representations=("raw",)), FAST, work=Work())
     assert [(one.feature, one.deep) for one in found] == [
