@@ -133,6 +133,17 @@ def flat_names(feature: str, dim: int) -> list[str]:
     return [f"{feature}_{position:0{width}d}" for position in range(dim)]
 
 
+def whole_type(kind: pa.DataType) -> Any:
+    """Return what pandas calls a column of whole numbers some of which are missing.
+
+    >>> str(whole_type(pa.int8())), str(whole_type(pa.uint64()))
+    ('Int64', 'UInt64')
+    """
+    import pandas as pd
+
+    return pd.UInt64Dtype() if kind == pa.uint64() else pd.Int64Dtype()
+
+
 def as_pandas(frame: Any) -> Any:
     """Return a DataFrame of polars, Arrow or any library that speaks to Arrow as one of pandas.
 
@@ -144,7 +155,7 @@ def as_pandas(frame: Any) -> Any:
     Returns
     -------
     pandas.DataFrame
-        Index 0, 1, 2…. Whole numbers beside missing ones stay whole, as pandas' Int64.
+        Index 0, 1, 2…. Whole numbers beside missing ones stay whole, as `whole_type` says.
 
     Raises
     ------
@@ -169,7 +180,7 @@ def as_pandas(frame: Any) -> Any:
     views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     table = table.cast(pa.schema([f.with_type(views.get(f.type, f.type)) for f in table.schema]))
     whole = {
-        name: pd.array(column.to_pylist(), "Int64")
+        name: pd.array(column.to_pylist(), whole_type(column.type))
         for name, column in zip(table.column_names, table.columns, strict=True)
         if column.null_count and pa.types.is_integer(column.type)
     }

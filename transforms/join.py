@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deepfeast.transforms.arrow import as_pandas
+from deepfeast.transforms.arrow import as_pandas, whole_type
 from deepfeast.transforms.columns import ServiceColumn
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.history.retrieval import Retrieval
@@ -59,7 +59,7 @@ def training_frame(
     DataFrame of shape (n_rows, n_columns + n_features)
         The rows of `labels`, same order and index, label columns untouched, then the features in
         the service's order. A vector is ``<feature>_000``…, NaN where none was known. An integer
-        stays one; where one is missing the column is pandas' Int64.
+        stays one; where one is missing the column is pandas' Int64, or UInt64.
         ``.attrs["deepfeast"]`` holds the signature.
 
     Raises
@@ -168,7 +168,7 @@ def _series(column: pa.ChunkedArray, of: ServiceColumn, index: Any) -> pd.Series
 
     column = _restore_whole(column, of.dtype)
     if column.null_count and pa.types.is_integer(column.type):
-        values = column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
+        values = column.to_pandas(types_mapper={column.type: whole_type(column.type)}.get)
     elif column.null_count and pa.types.is_boolean(column.type):
         values = column.to_pandas(types_mapper={column.type: pd.BooleanDtype()}.get)
     else:

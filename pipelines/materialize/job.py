@@ -19,6 +19,7 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from deepfeast.pipelines.beam import original_error, pipeline_options
+from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.files.columns import SourceColumns
 from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, latest_rows
@@ -28,7 +29,7 @@ from deepfeast.transforms.online.table import OnlineRows, OnlineTable
 from deepfeast.transforms.times import utc
 
 if TYPE_CHECKING:
-    from feast import FeatureView, RepoConfig
+    from feast import FeatureView, RepoConfig, ValueType
     from numpy.typing import NDArray
 
 KEYS_PER_PART = 5_000_000
@@ -157,10 +158,20 @@ def to_online_rows(batch: pa.RecordBatch, columns: SourceColumns, view: FeatureV
         times=times,
         created=created,
         values={
-            name: list(to_values(batch.column(raw), kinds[name]))
+            name: _values(batch.column(raw), kinds[name], name, view.name)
             for name, raw in columns.features.items()
         },
     )
+
+
+def _values(column: pa.Array, kind: ValueType, name: str, view: str) -> list[bytes | None]:
+    try:
+        return [*to_values(column, kind)]
+    except OverflowError as error:
+        raise SourceError(
+            f"{name!r} of view {view!r} cannot be written online as {kind.name}: {error}. Mend the "
+            f"source, or declare the feature Float64 (rounded) or String."
+        ) from error
 
 
 def _moments(batch: pa.RecordBatch, name: str) -> list[datetime | None]:

@@ -76,11 +76,14 @@ def test_a_frame_of_any_library_becomes_one_of_pandas():
 
         def __arrow_c_stream__(self, schema=None):
             views = pa.array(["a", None], pa.string_view())
-            return pa.table({"id": views, "n": [2**60 + 1, None]}).__arrow_c_stream__(schema)
+            largest = pa.array([2**64 - 1, None], pa.uint64())
+            table = pa.table({"id": views, "n": [2**60 + 1, None], "largest": largest})
+            return table.__arrow_c_stream__(schema)
 
     frame = as_pandas(Other())
     assert frame["id"].tolist() == ["a", None]
     assert frame["n"].tolist() == [2**60 + 1, pd.NA]
+    assert frame["largest"].tolist() == [2**64 - 1, pd.NA]
     same = pd.DataFrame({"id": [1]}, index=[5])
     assert as_pandas(same) is same
     with pytest.raises(JoinError, match=r"pandas, polars or another .* got list"):

@@ -135,6 +135,14 @@ def test_types_are_kept_and_whole_numbers_stay_whole(market, labels):
     assert complete.dtypes.astype(str)[["beds", "quiet"]].tolist() == ["int64", "bool"]
 
 
+def test_the_largest_whole_numbers_stay_whole(market, labels, tmp_path):
+    table = ITEMS.set_column(3, "beds", pa.array([1, 2**64 - 1, 3, 4], pa.uint64()))
+    pq.write_table(table, tmp_path / "repo" / "data" / "items.parquet")
+    beds = training_frame(market, labels, features=["items:beds"])["beds"]
+    assert beds.dtype == "UInt64"
+    assert beds.tolist() == [2**64 - 1, 2**64 - 1, 3, pd.NA, pd.NA, 1]
+
+
 def test_vectors_are_one_block_of_the_type_asked_for(market, labels):
     for dtype in ("float32", "float16"):
         frame = training_frame(market, labels, features=["items:look"], dtype=dtype)

@@ -64,6 +64,11 @@ def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list
     list of bytes, of length n_rows
         Empty where the value is null, and where a float is NaN, as Feast has it.
 
+    Raises
+    ------
+    OverflowError
+        If a whole number is too large for the type.
+
     Examples
     --------
     >>> from feast import ValueType
@@ -78,8 +83,10 @@ def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list
     if name in _ARROW:
         try:
             return _scalars(column.cast(_ARROW[name]), name)
-        except pa.ArrowInvalid:
-            pass  # such as an int feature in a float column with NaN: Feast has rules for it
+        except pa.ArrowInvalid as error:
+            # Such as an int feature in a float column with NaN: Feast has rules for it.
+            if pa.types.is_integer(column.type) and pa.types.is_integer(_ARROW[name]):
+                raise OverflowError(f"{error}") from error
     return _through_feast(column, value_type)
 
 

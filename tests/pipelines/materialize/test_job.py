@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deepfeast.pipelines.materialize.job import ahead, to_online_rows
+from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.files.columns import SourceColumns
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -88,17 +89,20 @@ def test_one_row_group_of_many_vectors_takes_little_memory(tmp_path):
     assert measure(tmp_path) < 100
 
 
-def test_rows_become_keys_times_and_bytes():
+def shops():
     from feast import Entity, FeatureView, Field, FileSource, ValueType
     from feast.types import Int64, String
 
     entity = Entity(name="shop", join_keys=["id"], value_type=ValueType.STRING)
-    view = FeatureView(
+    return FeatureView(
         name="shops",
         entities=[entity],
         schema=[Field(name="id", dtype=String), Field(name="size", dtype=Int64)],
         source=FileSource(name="file", path="x.parquet", timestamp_field="at"),
     )
+
+
+def test_rows_become_keys_times_and_bytes():
     batch = pa.RecordBatch.from_pydict(
         {
             "id": ["a", "b"],
@@ -107,11 +111,19 @@ def test_rows_become_keys_times_and_bytes():
             "n": [1, None],
         }
     )
-    rows = to_online_rows(batch, SourceColumns({"id": "id"}, {"size": "n"}, "at", "made"), view)
+    rows = to_online_rows(batch, SourceColumns({"id": "id"}, {"size": "n"}, "at", "made"), shops())
     assert rows.keys == [("a",), ("b",)]
     assert rows.times == [START, START]
     assert rows.created == [START, None]
     assert rows.values == {"size": [b"\x20\x01", b""]}
+
+
+def test_a_number_too_large_to_be_written_is_told_with_its_feature():
+    at = pa.array([START], pa.timestamp("us"))
+    big = pa.array([2**63], pa.uint64())
+    batch = pa.RecordBatch.from_pydict({"id": ["a"], "at": at, "n": big})
+    with pytest.raises(SourceError, match=r"'size' of view 'shops' .* as INT64: .*775808 not in"):
+        to_online_rows(batch, SourceColumns({"id": "id"}, {"size": "n"}, "at", ""), shops())
 
 
 def test_the_next_item_is_made_while_one_is_in_use():

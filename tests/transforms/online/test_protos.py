@@ -48,6 +48,19 @@ def test_bytes_are_feasts_own(name):
     assert to_values(COLUMNS[name], kind(name)) == feast_bytes(COLUMNS[name], name)
 
 
+def test_a_whole_number_too_large_for_its_type_is_refused_and_may_be_rounded_or_told():
+    column = pa.array([2**63, None], pa.uint64())
+    with pytest.raises(OverflowError, match="9223372036854775808 not in range"):
+        to_values(column, kind("INT64"))
+    with pytest.raises(OverflowError, match="128000000000"):
+        to_values(pa.array([128_000_000_000]), kind("INT32"))
+    rounded = to_values(column, kind("DOUBLE"))
+    assert rounded == feast_bytes(pa.array([2.0**63, None]), "DOUBLE")
+    assert to_values(column, kind("STRING")) == feast_bytes(
+        pa.array(["9223372036854775808", None]), "STRING"
+    )
+
+
 def test_an_int_feature_in_a_float_column_is_written_as_feast_does():
     column = pa.array([3.0, float("nan")], pa.float64())
     assert to_values(column, kind("INT64")) == feast_bytes(column, "INT64")

@@ -55,11 +55,13 @@ def test_columns_of_an_embedding_left_out_are_no_handcrafted_columns(shop):
         read(shop, features={"noise": NOISE})
 
 
-def test_nullable_numbers_become_plain_ones(shop):
-    rooms = pd.Series([2, None] * 100, dtype="Int64")
+@pytest.mark.parametrize(("kind", "most"), [("Int64", 2), ("UInt64", 2**64 - 1)])
+def test_nullable_numbers_become_plain_ones(shop, kind, most):
+    rooms = pd.Series([most, None] * 100, dtype=kind)
     problem = read(shop.assign(rooms=rooms), handcrafted=["rooms"])
     assert problem.frame["rooms"].dtype == float
     assert problem.frame["rooms"].isna().sum() == 100
+    assert problem.frame["rooms"].max() == float(most)
 
 
 def test_rows_without_target_are_left_out_with_their_texts(shop):
