@@ -1,8 +1,9 @@
 """A training frame's embeddings as few columns for a tree: all of them in one step.
 
-A probe reads all numbers of an embedding at once, components keep what a tree combines with
-other columns, and words (TF-IDF) hold what a network passes over. On listings XGBoost gains
-most from all three together; a random forest does as well with probes alone.
+A probe reads all numbers of an embedding at once, a few components keep what a tree combines
+with other columns, and words (TF-IDF) hold what a network passes over. On two tables XGBoost and
+a random forest gained most from all of them together, see ``benchmarks/forms.py``; more than
+about ten components beside a probe only thin the columns that a forest draws from.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+BESIDE = 10
+"""Components beside a probe, by default."""
+
 
 class DeepColumns(TransformerMixin, BaseEstimator):
     """Turn each deep feature of a frame into a probe and components; keep all other columns.
@@ -28,7 +32,7 @@ class DeepColumns(TransformerMixin, BaseEstimator):
     Each embedding becomes what a `LinearProbe` predicts from it, out of fold while training,
     and its components after standardising, of `EmbeddingPCA`. For a text, declare the words
     as a deep feature of their own beside the network's,
-    ``DeepFeature("description_words", column="description", encoder="tfidf:30")``; they are
+    ``DeepFeature("description_words", column="description", encoder="tfidf:100")``; they are
     treated like any other embedding.
 
     Parameters
@@ -72,7 +76,7 @@ class DeepColumns(TransformerMixin, BaseEstimator):
         self,
         features: Mapping[str, Sequence[str]] | None = None,
         *,
-        n_components: int = 30,
+        n_components: int = BESIDE,
         task: str = "auto",
         alphas: Sequence[float] | None = None,
         cv: Any = 5,

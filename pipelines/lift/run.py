@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfeast.pipelines.lift.ask.arms import COMPONENTS
+from deepfeast.pipelines.lift.ask.arms import WORDS
 from deepfeast.pipelines.lift.ask.contents import RawContents
 from deepfeast.pipelines.lift.ask.horizon import fit_notes
 from deepfeast.pipelines.lift.ask.problem import read_problem
@@ -163,7 +163,7 @@ def _words_to_declare(raw: RawContents, texts: Sequence[str]) -> list[str]:
     return [
         f'The words of {column} stand beside its vector in the form "columns". To have them in '
         f'your own model, add: DeepFeature("{column}_words", column="{column}", '
-        f'encoder="tfidf:{COMPONENTS}")'
+        f'encoder="tfidf:{WORDS}")'
         for column in columns
         if column not in have
     ]

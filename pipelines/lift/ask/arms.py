@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deepfeast.transforms.deep_columns import BESIDE
+
 BASELINE = "handcrafted"
 COMPONENTS = 30
+WORDS = 100
 FORMS = ("columns", "probe", "pca", "raw")
 # The forms of a feature, the one that speaks for it first.
 MAIN_FORMS = ("columns", "probe", "pca+probe", "pca", "raw")
 HOW = {
     "columns": (
-        f"deep columns: the out-of-fold prediction of a ridge on it, {COMPONENTS} standardised "
-        f"components and, of a text, {COMPONENTS} components of its words"
+        f"deep columns: the out-of-fold prediction of a ridge on it, its first {BESIDE} components "
+        f"and, of a text, the same two of its words"
     ),
     "raw": "every number of the vector, which CatBoost takes whole, as an embedding feature",
     "pca": f"its first {COMPONENTS} principal components, numbers standardised before",
     "probe": "the out-of-fold prediction of a ridge on it",
     "pca+probe": "its components and the prediction of a ridge",
-    "words": f"TF-IDF of the words, {COMPONENTS} components",
+    "words": f"deep columns of its words, of TF-IDF in {WORDS} components",
 }
-_PARTS = {"columns": "probe+pca+words"}
+_PARTS = {"columns": "probe+components+words"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from deepfeast.pipelines.lift.ask.arms import COMPONENTS, Arm
+from deepfeast.pipelines.lift.ask.arms import COMPONENTS, WORDS, Arm
+from deepfeast.transforms.arrow import flat_names
+from deepfeast.transforms.deep_columns import BESIDE
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
 if TYPE_CHECKING:
@@ -100,15 +102,16 @@ class Blocks:
         train, test = (vectors.iloc[rows] for rows in self.split)
         if how == "raw":
             return train, test
-        if how == "pca":
-            step: Any = EmbeddingPCA(COMPONENTS).set_output(transform="pandas")
-            return step.fit_transform(train), step.transform(test)
+        if how == "probe":
+            return self._probed(train, test)
+        return _components(train, test, BESIDE if how == "components" else COMPONENTS)
+
+    def _probed(self, train: pd.DataFrame, test: pd.DataFrame) -> Pair:
         probe = self._probe().set_output(transform="pandas")
         rows = self.split[0]
         groups = None if self.problem.groups is None else self.problem.groups[rows]
-        return probe.fit_transform(train, self.problem.y[rows], groups=groups), probe.transform(
-            test
-        )
+        fitted = probe.fit_transform(train, self.problem.y[rows], groups=groups)
+        return fitted, probe.transform(test)
 
     def _probe(self) -> LinearProbe:
         task = "classification" if self.problem.classes else "regression"
@@ -133,16 +136,25 @@ class Blocks:
         if text != feature:
             counts = counts[np.random.default_rng(self.seed).permutation(counts.shape[0])]
         train, test = (counts[rows] for rows in self.split)
-        size = min(COMPONENTS, len(self.split[0]) - 1)
+        used = np.flatnonzero(train.getnnz(axis=0))  # the others are most, and say nothing
+        size = min(WORDS, len(self.split[0]) - 1, len(used))
         step = make_pipeline(
             TfidfTransformer(sublinear_tf=True), TruncatedSVD(size, random_state=self.seed)
         )
-        names = [f"{text}_words_{number:02d}" for number in range(size)]
-        fitted, applied = step.fit_transform(train), step.transform(test)
+        names = flat_names(f"{text}_words", size)
+        rows = self.split
+        fitted = pd.DataFrame(step.fit_transform(train[:, used]), columns=names, index=rows[0])
+        applied = pd.DataFrame(step.transform(test[:, used]), columns=names, index=rows[1])
+        probe, parts = self._probed(fitted, applied), _components(fitted, applied, BESIDE)
         return (
-            pd.DataFrame(fitted, columns=names, index=self.split[0]),
-            pd.DataFrame(applied, columns=names, index=self.split[1]),
+            pd.concat([probe[0], parts[0]], axis=1),
+            pd.concat([probe[1], parts[1]], axis=1),
         )
+
+
+def _components(train: pd.DataFrame, test: pd.DataFrame, count: int) -> Pair:
+    step = EmbeddingPCA(count).set_output(transform="pandas")
+    return step.fit_transform(train), step.transform(test)
 
 
 def shuffled(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -32,4 +32,4 @@ def test_another_encoder_is_asked_alone_and_is_no_part_of_all():
 
 def test_deep_columns_are_probe_components_and_words():
     arm = Arm("+ a", "deep", ("a",), "columns")
-    assert arm.blocks == [("a", "probe"), ("a", "pca"), ("a", "words")]
+    assert arm.blocks == [("a", "probe"), ("a", "components"), ("a", "words")]

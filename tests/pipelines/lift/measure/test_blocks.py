@@ -44,8 +44,8 @@ def test_a_block_is_fitted_once_and_shared(shop):
 def test_words_stand_beside_a_vector_only_where_there_is_a_text(shop):
     arm = Arm("+ vec", "deep", ("vec",), "columns")
     plain = problem_of(shop)
-    assert Blocks(plain, split_of(plain)).keys(arm) == [("vec", "probe"), ("vec", "pca")]
+    assert Blocks(plain, split_of(plain)).keys(arm) == [("vec", "probe"), ("vec", "components")]
     told = problem_of(shop, {"vec": ["red shirt", "blue hat"] * 100})
     blocks = Blocks(told, split_of(told), word_counts(told.texts))
     assert blocks.keys(arm)[-1] == ("vec", "words")
-    assert "vec_words_00" in blocks.of(arm)[0].columns
+    assert "vec_words_pca_00" in blocks.of(arm)[0].columns
