@@ -61,6 +61,16 @@ def test_a_view_needs_features_of_different_names_and_an_event_time():
         view(vec, source=FileSource(name="raw", path="raw.parquet"))
 
 
+def test_a_source_that_is_a_database_is_refused_with_the_way_out():
+    postgres = pytest.importorskip(
+        "feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source"
+    )
+    vec = DeepFeature("vec", column="title", encoder=WORDS)
+    source = postgres.PostgreSQLSource(name="raw", table="shirts", timestamp_field="at")
+    with pytest.raises(SpecError, match=r"is a PostgreSQLSource; .* Export its rows to Parquet"):
+        view(vec, source=source)
+
+
 def test_an_unknown_encoder_is_refused_where_it_is_declared():
     with pytest.raises(EncoderNotFound, match="minilm"):
         view(DeepFeature("vec", column="title", encoder="minilmm"))
