@@ -12,14 +12,11 @@ from feast import (
     FileSource,
 )
 from feast.data_format import DeltaFormat
-from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.feature_logging import LoggingConfig
 from feast.infra.offline_stores.file_source import FileLoggingDestination, SavedDatasetFileStorage
 
-from deepfeast.pipelines.retrieval_job import _bytes
 from deepfeast.transforms.errors import (
     ColumnNotFound,
-    SpecError,
 )
 
 DAY = timedelta(days=1)
@@ -97,48 +94,6 @@ def test_apply_checks_the_times_of_what_is_there(make_store, write, tmp_path, st
         validate(store.config, stock.view(str(path)).batch_source)
 
 
-@pytest.mark.parametrize("place", ["saved.parquet", "saved_folder", "saved_delta"])
-def test_a_result_is_saved_once_and_read_again(shop, tmp_path, place, stock):
-    form = DeltaFormat() if place == "saved_delta" else None
-    storage = SavedDatasetFileStorage(f"data/{place}", file_format=form)
-
-    def save(**options):
-        job = shop.get_historical_features(stock.ask("pen", "ink"), features=["stock:units"])
-        return shop.create_saved_dataset(job, "sales", storage, **options)
-
-    with pytest.warns(RuntimeWarning, match="experimental"):
-        save()
-    with pytest.raises(SavedDatasetLocationAlreadyExists):
-        save()
-    save(allow_overwrite=True)
-    saved = shop.get_saved_dataset("sales").to_df()
-    assert sorted(saved["units"]) == [10, 20]
-    assert (tmp_path / "repo" / "data" / place).exists()
-
-
-def test_a_large_result_is_written_in_parts(make_store, write, tmp_path, stock):
-    write(stock.rows)
-    offline = {
-        "type": "deepfeast.pipelines.offline_store.DeepFeastOfflineStore",
-        "memory_limit": "1KB",
-        "staging_location": str(tmp_path / "staging"),
-    }
-    store = make_store(stock.product, stock.view(), offline_store=offline)
-    job = store.get_historical_features(stock.ask(*["pen", "ink"] * 10), features=["stock:units"])
-    assert job.supports_remote_storage_export()
-    paths = job.to_remote_storage()
-    assert len(paths) > 1
-    parts = [pd.read_parquet(path) for path in paths]
-    assert pd.concat(parts)["units"].tolist() == [10, 20] * 10
-
-
-def test_exporting_needs_a_place(shop, stock):
-    job = shop.get_historical_features(stock.ask("pen"), features=["stock:units"])
-    assert not job.supports_remote_storage_export()
-    with pytest.raises(SpecError, match="staging_location"):
-        job.to_remote_storage()
-
-
 @pytest.mark.parametrize("name", ["stock.parquet", "stock_delta", "stock_folder/a.parquet"])
 def test_written_rows_join_the_ones_before(make_store, write, name, stock):
     path = write(stock.rows, name)
@@ -185,12 +140,3 @@ def test_logged_features_are_added_as_files(shop, tmp_path):
         service, NOON - DAY, NOON + DAY, shop.config, shop.registry
     )
     assert sorted(read.to_df()["stock__units"]) == [10, 10, 20, 20]
-
-
-def test_sizes_are_read_as_people_write_them():
-    assert [_bytes(size) for size in ("4GB", "512 MiB", "1.5k", "7")] == [
-        *(4_000_000_000, 512 * 1024**2),
-        *(1500, 7),
-    ]
-    with pytest.raises(SpecError, match="'a lot' is no size"):
-        _bytes("a lot")
