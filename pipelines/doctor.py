@@ -225,10 +225,22 @@ def check_deep_view(
     store: FeatureStore, view: FeatureView, spec: DeepViewSpec
 ) -> Iterator[Finding]:
     """Look whether the embedding table is there, is of the declared encoders, and is fresh."""
+    from deepfeast.transforms.embeddings.check import find_faults
     from deepfeast.transforms.embeddings.state import fitted_encoder
     from deepfeast.transforms.embeddings.table import embedding_table
 
     where, table = f"view {view.name}", embedding_table(store, view)
+    try:
+        delta = table.open()
+    except DeepfeastError as error:
+        yield Finding(
+            "error", where, str(error), "Mend it as told; until then no run will touch it."
+        )
+        return
+    faults = [*find_faults(table, delta)]
+    yield from (Finding("error", where, fault.what, fault.mend) for fault in faults)
+    if any(fault.path for fault in faults):
+        return
     known = table.fingerprints()
     if not known:
         yield Finding("error", where, "it was never embedded.", f"deepfeast embed {view.name}")

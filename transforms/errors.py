@@ -11,6 +11,8 @@
     ├── EncoderError              an encoder cannot be loaded, or breaks its contract
     ├── TableError                the embedding table refuses
     │   ├── DiskFull              no space is left
+    │   ├── NotWritable           a folder or a lock is somebody else's
+    │   ├── TableDamaged          its files are not as its log says
     │   ├── NeverEmbedded         the view has no embedding table yet
     │   ├── FingerprintMismatch   the table holds vectors of another encoder
     │   ├── TooManyRejects        a run rejected more than its allowed share
@@ -115,6 +117,18 @@ class DiskFull(TableError):
     """No space is left where a table or a run lies."""
 
     exit_code = 69
+
+
+class NotWritable(TableError):
+    """A process may not write where a table lies."""
+
+    exit_code = 69
+
+
+class TableDamaged(TableError):
+    """Files of a table are missing, cut, or not as its log says."""
+
+    exit_code = 65
 
 
 class NeverEmbedded(TableError):

@@ -26,6 +26,7 @@ from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
 from deepfeast.pipelines.embed.reuse import reuse
 from deepfeast.pipelines.embed.session import opened, parquet, spilled
 from deepfeast.transforms.arrow import regroup
+from deepfeast.transforms.embeddings.check import check_table, sound
 from deepfeast.transforms.embeddings.rejects import add_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table, table_schema
 from deepfeast.transforms.encoders.column import open_reader
@@ -95,6 +96,8 @@ def embed(
         If more contents were rejected than allowed. Nothing is committed.
     RunInProgress
         If another run holds the view.
+    TableDamaged, NotWritable
+        If files of the table or its rejects are missing or cut, or may not be written.
     """
     from deepfeast.pipelines.beam import original_error
 
@@ -142,6 +145,7 @@ class EmbedRun:
     ):
         self.store, self.view, self.spec, self.table = store, view, spec, table
         self.delta, self.run, self.rebuild = delta, run, rebuild
+        self.damaged = check_table(table, delta, rebuild)
         self.folder = RunFolder(table.work(run.run_id))
         self.commits = table.commits(delta) if delta else []
         held = self.commits[0].meta["fingerprints"] if self.commits else {}
@@ -313,7 +317,8 @@ class EmbedRun:
         if self.delta:
             held = self.encoders.held_by(self.encoders.fingerprints[features[0]])
             hashes = wanted().project("hash").to_arrow_table()["hash"]
-            reuse(self.table.dataset(self.delta), held, hashes, spill, self.run.run_id)
+            table = sound(self.table.dataset(self.delta), self.damaged)
+            reuse(table, held, hashes, spill, self.run.run_id)
         wanted().create("wanted")
         found = session.table("wanted")
         for name in features:

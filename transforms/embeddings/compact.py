@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfeast.transforms.arrow import regroup
+from deepfeast.transforms.embeddings.check import check_table
 from deepfeast.transforms.embeddings.rejects import compact_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, file_options
 from deepfeast.transforms.embeddings.vacuum import KEEP, Swept, sweep
-from deepfeast.transforms.errors import TableError
 from deepfeast.transforms.features import CREATED
 
 if TYPE_CHECKING:
@@ -86,13 +86,14 @@ def compact(table: EmbeddingTable, keep: timedelta = KEEP) -> Compacted:
     RunInProgress
         If a run is under way. One on another machine, which no lock can see, wins: whichever
         commits second commits nothing.
-    TableError
-        If a data file has not the rows that the log says.
+    TableDamaged
+        If files of the table are missing or cut.
     """
     stamp = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
     name = f"{stamp}-compact-{uuid.uuid4().hex[:8]}"
     with table.held(name):
         delta = table.must_exist()
+        check_table(table, delta, rebuild=False)
         files = table.files(delta.version())
         small = [file for file in files if file["size"] < FILE_BYTES / 2]
         version, parts = None, small
@@ -153,13 +154,6 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read files one after another, oldest run first, under one schema."""
     for file in sorted(files, key=lambda file: str(file["path"])):
-        rows = 0
         with pq.ParquetFile(table.path / file["path"]) as parquet:
             for batch in parquet.iter_batches(GROUP_ROWS):
-                rows += len(batch)
                 yield from pa.table(batch).select(schema.names).cast(schema).to_batches()
-        if rows != file["rows"]:
-            raise TableError(
-                f"the data file {table.path / file['path']} has {rows} rows where the log of view "
-                f"{table.view!r} says {file['rows']}. Nothing was changed."
-            )

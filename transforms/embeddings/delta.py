@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from deepfeast.transforms.errors import TableDamaged
+from deepfeast.transforms.files.damage import reading
+
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
 
 Options = dict[str, str] | None
+RESTORE = "Restore it from a backup, or move its folder aside."
 
 
-def open_delta(uri: str, options: Options = None, version: int | None = None) -> DeltaTable | None:
+def open_delta(
+    uri: str, options: Options = None, version: int | None = None, mend: str = RESTORE
+) -> DeltaTable | None:
     """Open a Delta table; None where there is none.
 
     Parameters
@@ -30,12 +36,20 @@ def open_delta(uri: str, options: Options = None, version: int | None = None) ->
         What ``deltalake`` must be told to reach its object store.
     version : int, optional
         The newest by default.
+    mend : str, optional
+        What to do where it is damaged.
+
+    Raises
+    ------
+    TableDamaged
+        If its log cannot be read.
     """
     from deltalake import DeltaTable
 
-    if not DeltaTable.is_deltatable(uri, options):
-        return None
-    return DeltaTable(uri, version, storage_options=options)
+    with reading(uri, TableDamaged, mend):
+        if not DeltaTable.is_deltatable(uri, options):
+            return None
+        return DeltaTable(uri, version, storage_options=options)
 
 
 def named_files(table: DeltaTable) -> list[dict[str, Any]]:

@@ -21,10 +21,11 @@ from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.embeddings.delta import Options, commit_files, named_files, open_delta
 from deepfeast.transforms.embeddings.log import read_archive
 from deepfeast.transforms.embeddings.state import SCRATCH, Fit, fits_of
-from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
+from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableDamaged, TableError
 from deepfeast.transforms.features import CREATED, hash_column
 from deepfeast.transforms.files.place import file_source, source_uri, storage_options
 from deepfeast.transforms.files.table import open_table
+from deepfeast.transforms.files.write import check_writable, whole
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -115,6 +116,19 @@ class EmbeddingTable:
             shutil.rmtree(self.path, ignore_errors=True)
 
     @property
+    def marker(self) -> Path:
+        """The file that says which version was published last."""
+        return self.scratch / "published"
+
+    @property
+    def anew(self) -> str:
+        """What to do where the log is damaged."""
+        return (
+            f"Restore {self.uri} from a backup; or move it aside and run deepfeast embed "
+            f"{self.view}: all is encoded anew, and earlier versions are gone."
+        )
+
+    @property
     def rejects(self) -> str:
         """The table of rejects, beside this one."""
         return f"{self.uri}_rejects"
@@ -124,10 +138,21 @@ class EmbeddingTable:
 
         Raises
         ------
+        TableDamaged
+            If its log cannot be read, or does not know what was published last.
         TableError
             If there is a Delta table that deepfeast did not write, or other files.
         """
-        table = open_delta(self.uri, self.options)
+        # Read first: what is published meanwhile is no fault.
+        last = int(self.marker.read_text()) if self.marker.is_file() else -1
+        table = open_delta(self.uri, self.options, mend=self.anew)
+        if (table.version() if table else -1) < last:
+            raise TableDamaged(
+                f"the log of the table of view {self.view!r} at {self.uri} "
+                f"{f'ends at version {table.version()}' if table else 'is gone'}, and version "
+                f"{last} was published: entries were lost. {self.anew} To go on without them, "
+                f"delete {self.marker}."
+            )
         if table is None:
             strange = [p.name for p in self.path.glob("*") if p.name != self.scratch.name]
             if any(not (self.path / name).is_dir() for name in strange):
@@ -273,7 +298,11 @@ class EmbeddingTable:
                 name=self.view,
                 configuration=CONFIGURATION,
             )
-            return 0 if expected is None else expected + 1
+            version = 0 if expected is None else expected + 1
+            self.scratch.mkdir(exist_ok=True)
+            with whole(self.marker) as marker:
+                marker.write_text(str(version))
+            return version
         except (CommitFailedError, DeltaError) as error:
             raise RunInProgress(
                 f"another run published to view {self.view!r} while this one worked (planned on "
@@ -288,13 +317,18 @@ class EmbeddingTable:
         ------
         RunInProgress
             If another process holds it; it says which.
+        NotWritable
+            If this process may not write there.
         """
         import fcntl
         import os
         import socket
 
+        held = self.scratch / "lock"
+        for path in (held, self.path / "_delta_log", Path(self.rejects) / "_delta_log"):
+            check_writable(path, f"view {self.view!r}")
         self.scratch.mkdir(parents=True, exist_ok=True)
-        with (self.scratch / "lock").open("a+") as lock:
+        with held.open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

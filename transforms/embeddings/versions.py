@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from deepfeast.transforms.embeddings.log import first_entry, read_archive
 from deepfeast.transforms.embeddings.table import Commit, EmbeddingTable
 from deepfeast.transforms.errors import TableError
+from deepfeast.transforms.files.damage import file_faults
 from deepfeast.transforms.times import EVENT_TIME
 
 
@@ -62,7 +63,7 @@ def list_versions(table: EmbeddingTable) -> list[Version]:
             number == current,
         )
         for number, found in sorted(groups.items())
-        if files[number] and all((table.path / file["path"]).is_file() for file in files[number])
+        if files[number] and not file_faults(table.path, files[number])
     ]
 
 

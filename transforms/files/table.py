@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from deepfeast.transforms.arrow import vectors_to_matrix
 from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, SpecError
+from deepfeast.transforms.files.damage import reading
 from deepfeast.transforms.files.row_groups import RowGroup
 from deepfeast.transforms.files.schema import plain_schema
 from deepfeast.transforms.times import Ints
@@ -210,9 +211,13 @@ class FeatureTable:
 def _groups(fragment: Any) -> Any:
     try:
         return fragment.row_groups
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, FileNotFoundError) as error:
+        kind = (
+            "is missing" if isinstance(error, FileNotFoundError) else "is not readable as Parquet"
+        )
         raise SourceError(
-            f"the file {fragment.path} is not readable as Parquet ({error}). Replace or remove it."
+            f"the file {fragment.path} {kind} ({error}). Replace it, or write its table anew; of "
+            f"a deep view, deepfeast doctor says what is left."
         ) from error
 
 
@@ -293,7 +298,8 @@ def _delta(path: str, storage_options: dict[str, str] | None) -> ds.Dataset:
     if local and not (Path(path) / "_delta_log").is_dir():
         raise FileNotFoundError(path)
     try:
-        table = DeltaTable(path, storage_options=storage_options)
+        with reading(path, SourceError, "Restore it from a backup, or write it anew."):
+            table = DeltaTable(path, storage_options=storage_options)
     except TableNotFoundError:
         raise FileNotFoundError(path) from None
     # Arrow's own local filesystem reads half as fast again as the one Delta brings.

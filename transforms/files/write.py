@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from deepfeast.transforms.errors import NotWritable
+
+
+def check_writable(path: Path, what: str) -> None:
+    """Check before any work that a file or folder can be written or made.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        Whose it is, for the error.
+
+    Raises
+    ------
+    NotWritable
+        It names the path that forbids it, its owner and its mode.
+    """
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    needed = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
+    if os.access(path, needed, effective_ids=os.access in os.supports_effective_ids):
+        return
+    found = path.stat()
+    try:
+        owner = path.owner()
+    except KeyError:
+        owner = str(found.st_uid)
+    raise NotWritable(
+        f"{what} needs to write {path}, which this process may not (user {os.geteuid()}; it "
+        f"belongs to {owner}, mode {stat.S_IMODE(found.st_mode):o}). Run as {owner}, or let both "
+        f"write: chmod g+w, in one group; a disk that is read-only must be mounted for writing."
+    )
 
 
 @contextmanager
