@@ -15,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, TableError
 
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 UNTRAINED = "python:deepfeast.transforms.testing:untrained_photos"
 FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)
 LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)
@@ -188,6 +189,19 @@ def test_a_key_of_another_type_than_the_tables_is_refused_with_both_types(shirts
     shirts.embed()
     shirts.write([{"id": 7, "title": "red"}])
     with pytest.raises(SourceError, match=r"key 'id' of source 'raw' is int64, .* it is string"):
+        shirts.embed()
+    assert set(shirts.vectors()) == {"a"}
+
+
+def test_rows_of_another_key_never_share_the_table(shirts):
+    from feast import Entity, ValueType
+
+    shirts.write([{"id": "a", "title": "red"}])
+    shirts.embed()
+    shirts.entity = Entity(name="cut", join_keys=["sku"], value_type=ValueType.STRING)
+    shirts.declare(WORDS)
+    shirts.write([{"sku": "a", "title": "red"}])
+    with pytest.raises(SourceError, match=r"no column 'sku'.*Give the view a new name"):
         shirts.embed()
     assert set(shirts.vectors()) == {"a"}
 
