@@ -19,7 +19,8 @@ def landscape(rng: np.random.Generator) -> tuple[Image.Image, list[float]]:
         steps = rng.normal(0, 1 + 9 * rough, x.size)
         ridge = 120 + depth * 40 + np.cumsum(steps) * 0.5 + 15 * np.sin(x / rng.uniform(20, 80))
         green = tuple(int(v) for v in np.array([60, 95, 50]) * (0.6 + 0.3 * depth) + 15 * warmth)
-        pen.polygon([(-8, 264), *zip(x, ridge, strict=True), (264, 264)], fill=green)
+        outline = zip(x.tolist(), ridge.tolist(), strict=True)
+        pen.polygon([(-8, 264), *outline, (264, 264)], fill=green)
     for _ in range(trees):
         left, foot, tall = rng.uniform(5, 250), rng.uniform(170, 250), rng.uniform(25, 60)
         pen.rectangle((left - 2, foot - tall / 2, left + 2, foot), fill=(70, 45, 30))
@@ -32,7 +33,7 @@ def small_crop(rng: np.random.Generator, photo: Image.Image) -> Image.Image:
     """Cut a small square at random out of a photograph and recolour it."""
     side = min(photo.size) * rng.uniform(0.2, 0.45)
     left, top = (rng.uniform(0, edge - side) for edge in photo.size)
-    crop = photo.resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
+    crop = photo.resize((256, 256), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
     # Colours are changed, lest their mean alone gives the photograph away.
     mix = np.eye(3) * 0.3 + rng.dirichlet(np.ones(3), 3).T * 0.7
     pixels = np.asarray(crop, np.float32) @ mix
@@ -45,7 +46,9 @@ def handcrafted(pictures: list[Image.Image]) -> np.ndarray:
 
 
 def _histograms(picture: Image.Image) -> np.ndarray:
-    pixels = np.asarray(picture.convert("RGB").resize((128, 128), Image.BILINEAR), np.float32)
+    pixels = np.asarray(
+        picture.convert("RGB").resize((128, 128), Image.Resampling.BILINEAR), np.float32
+    )
     codes = (pixels // 64).astype(int) @ np.array([16, 4, 1])
     colours = np.bincount(codes.ravel(), minlength=64) / codes.size
     dy, dx = np.gradient(pixels.mean(2))
@@ -53,5 +56,5 @@ def _histograms(picture: Image.Image) -> np.ndarray:
     y, x = np.mgrid[:128, :128] // 16
     cells = np.bincount(((y * 8 + x) * 9 + angle).ravel(), np.hypot(dx, dy).ravel(), 576)
     cells = cells.reshape(64, 9)
-    cells /= np.linalg.norm(cells, axis=1, keepdims=True) + 1e-3
+    cells = cells / (np.linalg.norm(cells, axis=1, keepdims=True) + 1e-3)
     return np.concatenate([np.sqrt(colours), cells.ravel()])

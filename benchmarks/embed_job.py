@@ -9,13 +9,20 @@ that costs almost nothing, to see the job alone.
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from embed_repo import embed, forget, make_store, report, texts, timed, vectors, write_raw
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from deepfeast.transforms.encoders import Encoder
 
 FAKE = "python:deepfeast.transforms.testing:TextSums?dim=384"
 GOALS = {"encoder_share": 0.9}
@@ -57,8 +64,10 @@ def against_peers(folder: Path, values: list[str], rounds: int = 2) -> tuple[dic
     from sentence_transformers import SentenceTransformer
 
     from deepfeast.transforms.encoders import get_encoder
+    from deepfeast.transforms.encoders.text.encoder import TextEncoder
 
     encoder = get_encoder("minilm")
+    assert isinstance(encoder, TextEncoder)
     store = make_store(folder, "minilm")
     warm_up(folder, store, encoder)
     write_raw(folder, values)
@@ -82,8 +91,9 @@ def against_peers(folder: Path, values: list[str], rounds: int = 2) -> tuple[dic
     few = values[:2_000]
     write_raw(folder / "few", few)
     few_raw = folder / "few" / "raw" / "000000000.parquet"
-    for name, sizes in (("mltransform", {}), ("mltransform_tuned", TUNED)):
-        taken = timed(lambda sizes=sizes: mltransform(few_raw, model, folder / "peer", **sizes))
+    peers: dict[str, dict[str, int]] = {"mltransform": {}, "mltransform_tuned": TUNED}
+    for name, sizes in peers.items():
+        taken = timed(functools.partial(mltransform, few_raw, model, folder / "peer", **sizes))
         times[name] = [taken * len(values) / len(few)]
     agreement = smallest_cosine(vectors(folder), read_script(folder / "script.parquet"))
     return {name: statistics.median(taken) for name, taken in times.items()}, agreement
@@ -92,14 +102,14 @@ def against_peers(folder: Path, values: list[str], rounds: int = 2) -> tuple[dic
 TUNED = {"min_batch_size": 256, "max_batch_size": 256}
 
 
-def warm_up(folder: Path, store, encoder) -> None:
+def warm_up(folder: Path, store: FeatureStore, encoder: Encoder) -> None:
     """Load the network and the libraries, as a worker has them after its first batch."""
     write_raw(folder, ["a first text"])
     embed(store)
     encoder.encode(["a first text"])
 
 
-def script(raw: Path, sentences, out: Path) -> None:
+def script(raw: Path, sentences: Any, out: Path) -> None:
     """Embed with pandas and sentence-transformers, as a notebook would."""
     import pandas as pd
 
@@ -108,7 +118,7 @@ def script(raw: Path, sentences, out: Path) -> None:
     frame.to_parquet(out)
 
 
-def mltransform(raw: Path, model: str, out: Path, **batches: int) -> None:
+def mltransform(raw: Path, model: str, out: Path, **batches: Any) -> None:
     """Embed with Beam's MLTransform, from Parquet to Parquet."""
     import apache_beam as beam
     import pyarrow as pa

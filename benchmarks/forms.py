@@ -25,7 +25,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from threadpoolctl import threadpool_limits
 
 from deepfeast.pipelines.lift.ask.arms import WORDS
-from deepfeast.pipelines.lift.ask.models import default_models
+from deepfeast.pipelines.lift.ask.models import ready_models
 from deepfeast.pipelines.lift.measure.stats import corrected_lift
 from deepfeast.transforms import DeepColumns, EmbeddingPCA, LinearProbe
 from deepfeast.transforms.arrow import flat_names
@@ -85,12 +85,14 @@ def gains(table: Table, splits: int, *, raw: bool) -> dict[str, dict[str, dict[s
         for train, test in drawn:
             made = forms(table, target, groups, (train, test), raw=raw)
             before = hand.iloc[train], hand.iloc[test]
-            for model, estimator in default_models(classify=False).items():
+            for model, estimator in ready_models(None, classify=False).items():
                 base = _score(estimator, *before, target[train], target[test])
                 for form, (parts, took) in made.items():
                     started = time.perf_counter()
-                    columns = [pd.concat(pair, axis=1) for pair in zip(before, parts, strict=True)]
-                    score = _score(estimator, *columns, target[train], target[test])
+                    fitted, tested = (
+                        pd.concat(pair, axis=1) for pair in zip(before, parts, strict=True)
+                    )
+                    score = _score(estimator, fitted, tested, target[train], target[test])
                     differences[model, form].append(score - base)
                     seconds[model, form].append(time.perf_counter() - started + took)
     share = TEST / (1 - TEST)

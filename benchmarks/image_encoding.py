@@ -14,8 +14,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -101,14 +103,14 @@ def listing_photos(shared: Path, count: int) -> list[bytes]:
     return photos
 
 
-def pipeline(folder: Path):
+def pipeline(folder: Path) -> Callable[[list[bytes]], np.ndarray]:
     """Open the folder with the pipeline, asked for the pooled output; bytes to (n, dim)."""
     import transformers
     from PIL import Image
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    extract = transformers.pipeline(
+    extract: Any = transformers.pipeline(
         "image-feature-extraction", model=str(folder), device="cpu", pool=True
     )
 
@@ -119,7 +121,7 @@ def pipeline(folder: Path):
     return encode
 
 
-def timed(call) -> float:
+def timed(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def judge_listings(
         name: _hits(values, rows["category"].to_numpy(), rows["room"].to_numpy(), repeats)
         for name, values in features.items()
     }
-    scores = {name: round(float(hit.mean()), 3) for name, hit in hits.items()}
+    scores: dict[str, Any] = {name: round(float(hit.mean()), 3) for name, hit in hits.items()}
     scores["accuracy_seen"] = scores.pop("image_tiny")
     on_unseen = {name: round(float(hit[unseen].mean()), 3) for name, hit in hits.items()}
     scores["accuracy"] = on_unseen["image_tiny"]
@@ -177,7 +178,8 @@ def judge_speed(teacher: Path, pictures: int = 96, rounds: int = 7) -> dict[str,
     """Pictures per second through the engine that users get, decoded before, in turns."""
     from deepfeast.transforms.encoders import get_encoder
 
-    rng, rates = np.random.default_rng(9), {"image_tiny": [], "teacher": []}
+    rng = np.random.default_rng(9)
+    rates: dict[str, list[float]] = {"image_tiny": [], "teacher": []}
     photos = [landscape(rng)[0] for _ in range(pictures)]
     runs = []
     for spec in ("image-tiny", f"hf:{teacher}"):
@@ -230,7 +232,7 @@ def _grouped_r2(
     return float(np.mean(scores))
 
 
-def _network(network, resize: int, crop: int, mean: float, std: float) -> Features:
+def _network(network: Any, resize: int, crop: int, mean: float, std: float) -> Features:
     import torch
 
     network = network.to(memory_format=torch.channels_last)
@@ -248,7 +250,7 @@ def _network(network, resize: int, crop: int, mean: float, std: float) -> Featur
     return features
 
 
-def _mobilenet(folder: Path):
+def _mobilenet(folder: Path) -> Any:
     from torch import nn
     from transformers import MobileNetV2Model
 
@@ -257,7 +259,7 @@ def _mobilenet(folder: Path):
             super().__init__()
             self.model = MobileNetV2Model.from_pretrained(folder)
 
-        def forward(self, pixels):
+        def forward(self, pixels: Any) -> Any:
             return self.model(pixels).pooler_output
 
     return Pooled().eval()
@@ -267,12 +269,12 @@ def _square(picture: Image.Image, resize: int, crop: int) -> np.ndarray:
     """Resize the shortest side, keep the centre square."""
     scale = resize / min(picture.size)
     wide, tall = (max(crop, round(side * scale)) for side in picture.size)
-    small = picture.resize((wide, tall), Image.BILINEAR)
+    small = picture.resize((wide, tall), Image.Resampling.BILINEAR)
     left, top = (wide - crop) // 2, (tall - crop) // 2
     return np.asarray(small.crop((left, top, left + crop, top + crop)))
 
 
-def _probe():
+def _probe() -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

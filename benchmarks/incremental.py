@@ -11,9 +11,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from embed_repo import embed, forget, make_store, report, texts, write_raw
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from deepfeast.pipelines.embed import Run
 
 
 def main() -> int:
@@ -54,14 +60,14 @@ def main() -> int:
     return report("incremental", ratios, figures, agree=agree and same.version is None)
 
 
-def run(store):
+def run(store: FeatureStore) -> tuple[Run, float]:
     """Run the job; return what it did and the seconds it took."""
     start = time.perf_counter()
     done = embed(store)
     return done, time.perf_counter() - start
 
 
-def correct(folder: Path, store, values: list[str], news: list[str]) -> bool:
+def correct(folder: Path, store: FeatureStore, values: list[str], news: list[str]) -> bool:
     """Tell whether the changed rows have the vectors that the encoder gives their new texts."""
     from deltalake import DeltaTable
 

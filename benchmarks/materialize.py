@@ -21,7 +21,7 @@ from typing import Any
 
 from _online_repo import END, START, make_store, redis_server, versions, write_rows
 
-ENGINES = {
+ENGINES: dict[str, dict[str, Any] | str] = {
     "ours": {"type": "deepfeast.pipelines.engine.BeamEngine", "runner": "FnApiRunner"},
     "feast": "local",
 }

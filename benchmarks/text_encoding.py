@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders import Encoder, get_encoder
 from deepfeast.transforms.encoders.machine import core_pool, smallest_cosine
+from deepfeast.transforms.encoders.text.encoder import TextEncoder, Tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 MIX = {"title": 300, "location": 200, "description": 250, "amenities": 250}
@@ -41,6 +43,7 @@ def main() -> int:
     rounds = 9 if arguments.full else 3
     texts = listing_texts()[: arguments.texts]
     fast, exact = get_encoder("minilm"), get_encoder("minilm", precision="exact")
+    assert isinstance(fast, TextEncoder)
     peer = sentence_transformer(fast)
     for encode in (fast.encode, peer):
         encode(texts[:20])
@@ -113,14 +116,14 @@ def listing_texts() -> list[str]:
     return texts
 
 
-def sentence_transformer(encoder: Encoder):
+def sentence_transformer(encoder: TextEncoder) -> Callable[..., np.ndarray]:
     """Open the same folder with sentence-transformers; its encode with its defaults."""
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(encoder.folder), device="cpu").encode
 
 
-def timed(call, clock=time.perf_counter) -> float:
+def timed(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     start = clock()
     call()
     return clock() - start
@@ -143,11 +146,12 @@ def matrix_peak(encoder: Encoder) -> float:
         return sum(pool.map(product, range(cores())))
 
 
-def work(encoder: Encoder, texts: list[str]) -> tuple[int, float]:
+def work(encoder: TextEncoder, texts: list[str]) -> tuple[int, float]:
     """Count the tokens of texts, and the FLOP of the network's matrix products on them."""
     config = json.loads((encoder.folder / "config.json").read_text())
     hidden, inner = config["hidden_size"], config["intermediate_size"]
-    lengths = np.array([len(tokens.ids) for tokens in encoder.prepare_many(texts)], dtype=float)
+    read = [tokens for tokens in encoder.prepare_many(texts) if isinstance(tokens, Tokens)]
+    lengths = np.array([len(tokens.ids) for tokens in read], dtype=np.float64)
     linear = 2 * (4 * hidden * hidden + 2 * hidden * inner) * lengths.sum()
     attention = 4 * hidden * (lengths**2).sum()
     return int(lengths.sum()), float(config["num_hidden_layers"] * (linear + attention))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from deepfeast.transforms.encoders.image.pixels import Preprocessing
 WEIGHTS = (1.0, 0.5, 0.15, 0.15, 0.15, 0.25, 0.25)
 """Of each part in the loss: pooled, cells, three hints, two sets of statistics."""
 
-_AS_A_USER = Preprocessing(256, (SIDE, SIDE), Image.BILINEAR, (127.5,) * 3, (127.5,) * 3)
+_AS_A_USER = Preprocessing(256, (SIDE, SIDE), Image.Resampling.BILINEAR, (127.5,) * 3, (127.5,) * 3)
 
 
 class Student(nn.Module):
@@ -32,11 +33,11 @@ class Student(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = tiny.network(batch_norm=True)
-        for block in self.network.blocks:
+        net = cast(Any, self.network)
+        for block in net.blocks:
             if block.adds:
                 # A block begins as the identity, which steadies the first steps.
                 nn.init.zeros_(block.body[-1].weight)
-        net = self.network
         self.readouts = (net.late, net.middle, net.early)
         read = [readout[0].out_channels for readout in self.readouts]
         handed = [readout[0].in_channels for readout in self.readouts]
@@ -46,7 +47,7 @@ class Student(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> Targets:
         """Predict the teacher's standardised `Targets` of pixels (n, 3, 128, 128)."""
-        trunk = self.network.trunk(pixels)
+        trunk = cast(Any, self.network).trunk(pixels)
         late, *others = (read(x) for read, x in zip(self.readouts, trunk, strict=True))
         # One head for both: a picture's activations are the mean of its cells'.
         cells = self.late(late.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -102,7 +103,8 @@ class Fit:
     ----------
     cache : Path
         Checkpoints and exported weights go there.
-    teacher : Teacher
+    teacher : callable
+        From views (n, 3, 224, 224) to their `Targets`, as a ``Teacher`` is.
     device : str
     rate : float
         Largest learning rate.
@@ -110,10 +112,18 @@ class Fit:
         Starting weights, and all pictures.
     """
 
-    def __init__(self, cache: Path, teacher, device: str, rate: float = 3e-3, seed: int = 0):
+    def __init__(
+        self,
+        cache: Path,
+        teacher: Callable[[torch.Tensor], Targets],
+        device: str,
+        rate: float = 3e-3,
+        seed: int = 0,
+    ):
         torch.manual_seed(seed)
         self.cache, self.teacher, self.device, self.rate = cache, teacher, device, rate
-        self.student = Student().to(device, memory_format=torch.channels_last)
+        self.student = Student().to(device)
+        self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
             self.student, multi_avg_fn=self._follow, use_buffers=True
         )
@@ -146,7 +156,7 @@ class Fit:
         self.average.update_parameters(self.student)
         return losses.detach()
 
-    def _follow(self, averages: list, values: list, count: object) -> None:
+    def _follow(self, averages: Any, values: Any, count: object) -> None:
         """Let the running average follow the weights: it is what is shipped."""
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, values, max(1e-3, 9 / (10 + self.step)))
@@ -170,7 +180,8 @@ class Fit:
         part = self.cache / "checkpoint.part"
         torch.save(state, part)
         part.replace(self.cache / "checkpoint.pt")
-        export(self.average.module.network.state_dict(), self.cache / "image_tiny.safetensors")
+        network = self.average.module.get_submodule("network")
+        export(network.state_dict(), self.cache / "image_tiny.safetensors")
 
     def resume(self) -> bool:
         """Carry on from the checkpoint, where there is one."""
@@ -256,7 +267,7 @@ def export(state: dict[str, torch.Tensor], path: Path) -> None:
     folded = tiny.network()
     pairs, layers = [], list(trained.eval().modules())
     for conv, norm in itertools.pairwise(layers):
-        if isinstance(norm, nn.BatchNorm2d):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             pairs.append(nn.utils.fusion.fuse_conv_bn_eval(conv, norm))
     plain = [layer for layer in folded.modules() if isinstance(layer, nn.Conv2d)]
     for target, source in zip(plain, pairs, strict=True):

@@ -52,8 +52,8 @@ def leaves(rng: Rng, photos: Photos) -> Image.Image:
     for size in np.sort(rng.pareto(1.5, count) * 20 + 10)[::-1]:
         side = int(min(size, 200))
         fill = _fill(rng, photos, side, palette)
-        place = tuple(int(v) for v in rng.integers(-side // 2, SIDE - side // 2, 2))
-        canvas.paste(fill, place, _silhouette(rng, side))
+        x, y = (int(v) for v in rng.integers(-side // 2, SIDE - side // 2, 2))
+        canvas.paste(fill, (x, y), _silhouette(rng, side))
     return canvas
 
 
@@ -64,7 +64,7 @@ def thing(rng: Rng, photos: Photos) -> Image.Image:
         side = int(rng.integers(70, 230))
         mask = _silhouette(rng, side)
         if rng.random() < 0.6:
-            mask = ImageChops.lighter(mask, mask.transpose(Image.FLIP_LEFT_RIGHT))
+            mask = ImageChops.lighter(mask, mask.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
         body = _shaded(rng, _fill(rng, photos, side, _palette(rng)))
         spare = SIDE - side
         x, y = (int(spare * np.clip(rng.normal(0.5, 0.25), -0.2, 1.2)) for _ in range(2))
@@ -135,14 +135,20 @@ def words(rng: Rng, photos: Photos) -> Image.Image:
         ImageDraw.Draw(canvas),
         np.array(list("abcdefghijklmnopqrstuvwxyzAEORST0123459.,- ")),
     )
-    font = ImageFont.load_default(int(rng.choice([10, 12, 14, 18, 24, 36, 60, 100])))
+    size = int(rng.choice([10, 12, 14, 18, 24, 36, 60, 100]))
+    font = ImageFont.load_default(size)
     x, y, ink = int(rng.integers(-10, 80)), int(rng.integers(-5, 60)), _colour(rng)
     if rng.random() < 0.5:
-        ink = tuple(255 - v for v in canvas.getpixel((128, 128)))
+        r, g, b = np.asarray(canvas)[128, 128].tolist()
+        ink = (255 - r, 255 - g, 255 - b)
     for line in range(int(rng.integers(1, 16))):
         text = "".join(rng.choice(letters, int(rng.integers(2, 40))))
-        pen.text((x, y + line * font.size * 1.25), text, fill=ink, font=font)
-    return canvas.rotate(float(rng.normal(0, 12)), Image.BILINEAR) if rng.random() < 0.3 else canvas
+        pen.text((x, y + line * size * 1.25), text, fill=ink, font=font)
+    return (
+        canvas.rotate(float(rng.normal(0, 12)), Image.Resampling.BILINEAR)
+        if rng.random() < 0.3
+        else canvas
+    )
 
 
 def solids(rng: Rng, photos: Photos) -> Image.Image:
@@ -204,7 +210,7 @@ def _backdrop(rng: Rng, photos: Photos) -> Image.Image:
 
 
 def _flipped(rng: Rng, picture: Image.Image) -> Image.Image:
-    return picture.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
 
 
 def _crop(rng: Rng, photo: Image.Image, side: int, area: float) -> Image.Image:
@@ -215,8 +221,8 @@ def _crop(rng: Rng, photo: Image.Image, side: int, area: float) -> Image.Image:
     left, top = rng.uniform(0, width - wide), rng.uniform(0, height - tall)
     box = (left, top, left + wide, top + tall)
     if rng.random() < 0.2:
-        photo = photo.rotate(float(rng.normal(0, 20)), Image.BILINEAR)
-    return _flipped(rng, photo.resize((side, side), Image.BILINEAR, box))
+        photo = photo.rotate(float(rng.normal(0, 20)), Image.Resampling.BILINEAR)
+    return _flipped(rng, photo.resize((side, side), Image.Resampling.BILINEAR, box))
 
 
 def _colour(rng: Rng) -> tuple[int, int, int]:
@@ -229,13 +235,13 @@ def _colour(rng: Rng) -> tuple[int, int, int]:
 def _palette(rng: Rng) -> list[tuple[int, int, int]]:
     base, spread = rng.uniform(0, 255, 3), rng.uniform(10, 120)
     colours = np.clip(base + rng.normal(0, spread, (6, 3)), 0, 255)
-    return [tuple(int(v) for v in colour) for colour in colours]
+    return [(int(r), int(g), int(b)) for r, g, b in colours]
 
 
 def _gradient(rng: Rng) -> Image.Image:
     """Four corner colours, blended."""
     corners = np.clip(rng.uniform(0, 255, 3) + rng.normal(0, 50, (2, 2, 3)), 0, 255)
-    return Image.fromarray(corners.astype(np.uint8)).resize((SIDE, SIDE), Image.BICUBIC)
+    return Image.fromarray(corners.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 def _texture(rng: Rng, photos: Photos) -> Image.Image:
@@ -257,7 +263,7 @@ def _texture(rng: Rng, photos: Photos) -> Image.Image:
 def _fill(rng: Rng, photos: Photos, side: int, palette: list) -> Image.Image:
     if rng.random() < 0.5:
         return Image.new("RGB", (side, side), palette[rng.integers(len(palette))])
-    return _texture(rng, photos).resize((side, side), Image.BILINEAR)
+    return _texture(rng, photos).resize((side, side), Image.Resampling.BILINEAR)
 
 
 def _silhouette(rng: Rng, side: int) -> Image.Image:
@@ -307,7 +313,7 @@ def _coloured(rng: Rng, field: np.ndarray) -> Image.Image:
     )
     pixels = rng.uniform(40, 215, 3) + field @ mix
     small = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    return small.resize((SIDE, SIDE), Image.BILINEAR)
+    return small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
 
 
 def _ball(rng: Rng, canvas: Image.Image, x: int, y: int, side: int, light: np.ndarray) -> None:

@@ -122,7 +122,7 @@ class _Drawn(IterableDataset):
 
 def stored(picture: Image.Image) -> torch.Tensor:
     """Squeeze a picture to the square that is stored: uint8 (3, 256, 256)."""
-    square = picture.resize((SIDE, SIDE), Image.BILINEAR)
+    square = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 
@@ -135,7 +135,8 @@ def open_photos(
     if not folder.is_dir():
         raise SystemExit(f"no folder {folder}: give one of photographs as --photos")
     banned = set(keep_out.read_text().split()) if keep_out else set()
-    used, kept = [], []
+    used: list[Image.Image] = []
+    kept: list[Image.Image] = []
     for file in sorted(folder.iterdir()):
         (kept if file.name in banned else used).append(Image.open(file).convert("RGB"))
     if not used:

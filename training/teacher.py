@@ -6,7 +6,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -66,7 +66,8 @@ class Teacher:
         self._type = torch.float32
         if device == "cuda":
             self._type = torch.float16
-            self.network.to(device, self._type, memory_format=torch.channels_last)
+            self.network.to(device, self._type)
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         elif importlib.util.find_spec("onnx") is not None:
             self._run = _onnx(self.network)
 
@@ -127,7 +128,7 @@ class Network(nn.Module):
         return self.last(x), *(narrows[i] for i in _NARROW), *(wides[i] for i in _WIDE)
 
 
-def _plain(layer: nn.Module) -> list[nn.Module]:
+def _plain(layer: Any) -> list[nn.Module]:
     """List padding where it is lopsided, the convolution with its norm folded in, ReLU6."""
     conv = nn.utils.fuse_conv_bn_eval(layer.convolution.eval(), layer.normalization.eval())
     steps: list[nn.Module] = [conv]
@@ -151,7 +152,7 @@ def _onnx(network: nn.Module) -> Callable:
         torch.onnx.export(
             network,
             (torch.zeros(2, 3, SIDE, SIDE),),
-            file,
+            file,  # type: ignore[arg-type]  # this exporter does write to open files
             input_names=["pixels"],
             output_names=names,
             dynamic_axes={name: {0: "n"} for name in ("pixels", *names)},

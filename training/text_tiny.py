@@ -70,7 +70,7 @@ def bags_of(texts: list[str], pieces: dict[str, int]) -> Bags:
             for piece in known[word]:
                 count[piece] += int(WEIGHTS[times])
         ids = np.fromiter(count.keys(), np.int32, len(count))
-        bags.append((ids, np.fromiter(count.values(), np.float32, len(count)) / 16))
+        bags.append((ids, np.fromiter(count.values(), np.float32, len(count)) / np.float32(16)))
     return bags
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -213,9 +214,9 @@ def test_a_fit_ends_saves_and_is_resumed(photos, tmp_path, capsys):
 
     from deepfeast.transforms.encoders.image import tiny
 
-    first = fit(tmp_path, colours, photos, photos, pictures=24, batch=8, room=16)
+    first = fit(tmp_path, cast(Any, colours), photos, photos, pictures=24, batch=8, room=16)
     assert first.pictures == 32  # it stops after the first step beyond the aim
-    second = fit(tmp_path, colours, photos, pictures=40, batch=8, room=16)
+    second = fit(tmp_path, cast(Any, colours), photos, pictures=40, batch=8, room=16)
     assert (second.step, second.pictures) == (6, 48)
     said = capsys.readouterr().out
     assert "of photos kept out" in said

@@ -46,6 +46,7 @@ def test_the_registry_gives_back_an_equal_spec(tmp_path):
     assert spec == deep_spec(declared)
     assert spec.feature("photo").pool == "max"
     assert spec.feature("photo").allow_hosts == (".example.org",)
+    assert isinstance(found.batch_source, FileSource)
     assert found.batch_source.path == "data/embeddings/deep"
     with pytest.raises(FeatureNotFound, match="Did you mean 'deep'"):
         find_deep_view(store, "depp")

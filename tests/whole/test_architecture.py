@@ -128,7 +128,10 @@ def layering_offences():
 def circles():
     """Yield the modules that import one another, directly or not (Tarjan's components)."""
     graph = {dotted(path): set(imported(path)) for path in modules()}
-    index, low, stack, found = {}, {}, [], []
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[str] = []
 
     def visit(node):
         index[node] = low[node] = len(index)
@@ -180,7 +183,7 @@ def paths_in_sql():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 words = [part.value for part in node.values if isinstance(part, ast.Constant)]
-                if any(SQL_PATH.search(word) for word in words):
+                if any(SQL_PATH.search(str(word)) for word in words):
                     yield f"{dotted(path)}:{node.lineno}"
 
 

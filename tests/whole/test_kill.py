@@ -87,7 +87,7 @@ def run_and_die(folder, stage):
             original(*args, **kwargs)
             time.sleep(1)
 
-        publish.EmbeddingTable.publish = publish_in_a_race
+        publish.EmbeddingTable.publish = publish_in_a_race  # type: ignore[method-assign]
     if stage == "after the commit":
         fatal(publish.EmbeddingTable, "publish", after=True)
     embed(FeatureStore(str(folder)), "deep")

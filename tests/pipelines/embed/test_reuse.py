@@ -12,7 +12,7 @@ A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
 @pytest.fixture
 def table(tmp_path):
     """An embedding table of two files; b was rejected, and a stands twice."""
-    rows = [[(A, [3, 5]), (B, None), (A, [3, 5])], [(C, [4, 0]), (A, [3, 5])]]
+    rows: list[list[tuple]] = [[(A, [3, 5]), (B, None), (A, [3, 5])], [(C, [4, 0]), (A, [3, 5])]]
     for number, part in enumerate(rows):
         hashes, vectors = zip(*part, strict=True)
         columns = {
@@ -24,7 +24,7 @@ def table(tmp_path):
 
 
 def spilled(spill):
-    found = {}
+    found: dict[bytes, list[float]] = {}
     for path in spill.hashes():
         hashes = pq.read_table(path)["hash"].to_pylist()
         found |= dict(zip(hashes, Spill.vectors(path).tolist(), strict=True))

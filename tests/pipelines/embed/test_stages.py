@@ -9,7 +9,7 @@ import pytest
 from deepfeast.pipelines.embed.folder import RunFolder, Spill
 from deepfeast.pipelines.embed.job import Job
 from deepfeast.pipelines.embed.stages import EncodeSlice, HashSlice, WriteRows
-from deepfeast.transforms.cells.content import TextReader, content_hash
+from deepfeast.transforms.cells.content import Reader, TextReader, content_hash
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import Slice, Source
 
@@ -33,7 +33,7 @@ def make(tmp_path):
     spill.make()
 
     def job(**options):
-        readers = {"vec": TextReader()}
+        readers: dict[str, Reader] = {"vec": TextReader()}
         spills = {"vec": spill}
         return Job(
             "run", folder, source, ("id",), (VEC,), readers, spills, {"vec": None}, **options

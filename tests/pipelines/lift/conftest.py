@@ -1,5 +1,7 @@
 """A table whose truth is known, and comparisons made by hand."""
 
+from typing import Any
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ def ask():
     """Return `compare` as it is mostly asked here: a ridge, the size, probes, two rounds."""
 
     def asked(frame, target="price", groups=None, features=("vec",), **options):
-        settings = {"models": {"ridge": Ridge(1.0)}, "handcrafted": ["size"]}
+        settings: dict[str, Any] = {"models": {"ridge": Ridge(1.0)}, "handcrafted": ["size"]}
         settings |= {"representations": ("probe",), "repeats": 2, "most_repeats": 2, **options}
         columns = {
             name: [column for column in frame.columns if column.startswith(f"{name}_")]

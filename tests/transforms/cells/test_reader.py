@@ -88,6 +88,8 @@ def test_public_addresses(address, public):
 
 
 class Site(http.server.BaseHTTPRequestHandler):
+    server: http.server.HTTPServer
+
     def do_GET(self):
         if self.path == "/slow":
             self.send_response(200)

@@ -45,5 +45,5 @@ def test_the_fingerprint_without_one_is_what_it_always_was():
 def test_arrays_hash_alike_only_with_equal_names_types_shapes_and_numbers():
     one = hash_arrays({"a": np.zeros(4)})
     assert one == hash_arrays({"a": np.zeros(4)})
-    others = [{"b": np.zeros(4)}, {"a": np.zeros(4, int)}, {"a": np.zeros((2, 2))}]
+    others: list[dict] = [{"b": np.zeros(4)}, {"a": np.zeros(4, int)}, {"a": np.zeros((2, 2))}]
     assert one not in {hash_arrays(other) for other in others}

@@ -37,4 +37,5 @@ def test_a_feature_is_its_encoder_and_what_follows():
     photo = build_encoder(DeepFeature("vec", column="photo", encoder="image-tiny", pool="max"))
     assert (type(plain), type(short), type(photo)) == (WordLengths, ReducedEncoder, PooledEncoder)
     assert short.encode(["red shirt"]).tolist() == [[3]]
+    assert isinstance(photo, PooledEncoder)
     assert photo.pool == "max"

@@ -30,7 +30,7 @@ def client(store):
 def rows(table, *ids, size=10):
     kinds = {field.name: field.dtype.to_value_type() for field in table.view.features}
     vectors = pa.array([[1.0, 2.0]] * len(ids), VECTOR_TYPE)
-    values = {
+    values: dict[str, list[bytes | None]] = {
         "size": list(to_values(pa.array([size] * len(ids), pa.int64()), kinds["size"])),
         "vec": list(to_values(vectors, kinds["vec"])),
     }

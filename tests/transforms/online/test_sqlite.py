@@ -21,7 +21,7 @@ def rows(table, sizes, at=START):
     """Make rows of shops 0, 1, ... with sizes and a vector."""
     kinds = {field.name: field.dtype.to_value_type() for field in table.view.features}
     vectors = pa.array([[1.0, 2.0]] * len(sizes), VECTOR_TYPE)
-    values = {
+    values: dict[str, list[bytes | None]] = {
         "size": list(to_values(pa.array(sizes, pa.int64()), kinds["size"])),
         "vec": list(to_values(vectors, kinds["vec"])),
     }

@@ -32,7 +32,7 @@ def shops(make_store):
     )
     store = make_store(shop, region, view)
     online = OnlineFeatures(store, ["shops:size"])
-    sizes = list(to_values(pa.array([10, 20]), ValueType.INT64))
+    sizes: list[bytes | None] = list(to_values(pa.array([10, 20]), ValueType.INT64))
     rows = OnlineRows([(1, "n"), (2, "n")], [START, START - 40 * DAY], {"size": sizes})
     online._views[0].table.write_newer(rows)
     return online

@@ -1,5 +1,7 @@
 """One item, and its price."""
 
+from typing import Any
+
 import numpy as np
 
 from deepfeast.pipelines.demo.market.items import invent
@@ -7,7 +9,7 @@ from deepfeast.pipelines.demo.market.items import invent
 
 def test_a_price_is_the_product_of_the_parts_to_the_cent():
     (item,) = invent(1, seed=7)
-    parts = {name: 0.0 for name in item._fields if name.endswith("_part")}
+    parts: dict[str, Any] = {name: 0.0 for name in item._fields if name.endswith("_part")}
     item = item._replace(**parts | {"handcrafted_part": np.log(100.0), "text_part": np.log(1.5)})
     assert len(parts) == 5
     assert item.log_price == np.log(100.0) + np.log(1.5)

@@ -53,7 +53,7 @@ def test_a_control_is_no_question(scored):
 
 def test_an_early_look_settles_what_is_clear_and_goes_on_with_what_may_yet_be(scored):
     comparison = scored({("deep", "probe"): CLEAR, ("deep", "pca"): NEAR, ("deep", "raw"): -NOISE})
-    settled = set()
+    settled: set[int] = set()
     worth = look(comparison, Look(2, 0.02), Look(6, 0.03), settled)
     assert settled == {1}
     assert worth == {2}
@@ -65,7 +65,7 @@ def test_an_early_look_settles_what_is_clear_and_goes_on_with_what_may_yet_be(sc
 
 def test_a_first_look_only_gives_up(scored):
     comparison = scored({("deep", "probe"): CLEAR, ("deep", "pca"): NOISE, ("deep", "raw"): -CLEAR})
-    settled = set()
+    settled: set[int] = set()
     # What seems to hurt is looked at again: nothing may be settled yet.
     assert look(comparison, Look(1, 0.0), Look(6, 0.05), settled) == {1, 3}
     assert settled == set()

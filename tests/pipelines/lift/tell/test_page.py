@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ class Browser:
         )
         command = [binary, *flags.split(), f"--user-data-dir={profile}", "about:blank"]
         self.open_things = contextlib.ExitStack()
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, **quiet)
         port = Path(profile) / "DevToolsActivePort"
         deadline = time.monotonic() + 60

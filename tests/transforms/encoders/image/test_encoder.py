@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from deepfeast.transforms.encoders import get_encoder
+from deepfeast.transforms.encoders.image.encoder import ImageEncoder
 from deepfeast.transforms.encoders.machine import smallest_cosine
 from deepfeast.transforms.errors import SpecError
 
@@ -24,6 +25,7 @@ VISION = [
 def test_a_vision_folder_equals_transformers(vision, kind, their_output, photos):
     encoder = get_encoder(f"hf:{vision(kind)}", precision="exact")
     theirs = their_output(vision(kind))
+    assert isinstance(encoder, ImageEncoder)
     if encoder.output == "cls":
         expected = np.stack([found.last_hidden_state[0, 0].numpy() for found in theirs])
     else:

@@ -12,7 +12,13 @@ from deepfeast.transforms.encoders import build_encoder, get_encoder
 from deepfeast.transforms.errors import EncoderError, EncoderNotFound, SpecError
 from deepfeast.transforms.features import DeepFeature
 
-TABLE = {"red": [1, 0], "shirt": [0, 1], "the": [3, 3], "don't": [5, 5], "flat": [0.5, -2]}
+TABLE: dict[str, list[float]] = {
+    "red": [1, 0],
+    "shirt": [0, 1],
+    "the": [3, 3],
+    "don't": [5, 5],
+    "flat": [0.5, -2],
+}
 TEXTS = ["the red shirt", "the flat", "red flat the the", "shirt", "the the the"]
 
 
