@@ -20,6 +20,7 @@ from feast.infra.common.materialization_job import MaterializationJob, Materiali
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
+from deepfeast.pipelines.materialize.source import needs_feast
 from deepfeast.transforms.features import deep_spec
 
 if TYPE_CHECKING:
@@ -167,18 +168,3 @@ class BeamEngine(ComputeEngine):
             batch_rows=self.batch_rows,
             staging=self.staging,
         )
-
-
-def needs_feast(view: FeatureView) -> bool:
-    """Tell whether a view is more than rows of a source, so that Feast's engine must compute it.
-
-    Batch and stream views with a transformation or aggregations, views built on other views,
-    views that are validated, and views that are materialized offline.
-    """
-    return bool(
-        getattr(view, "feature_transformation", None)
-        or getattr(view, "aggregations", None)
-        or getattr(view, "source_views", None)
-        or getattr(view, "enable_validation", False)
-        or getattr(view, "offline", False)
-    )

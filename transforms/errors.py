@@ -160,6 +160,8 @@ class SignatureMismatch(DeepfeastError):
 class HalfMaterialized(SignatureMismatch):
     """The rows of an online view are being written anew, or the run that did so was killed."""
 
+    exit_code = 75
+
 
 class JoinError(DeepfeastError):
     """Labels or entity rows that cannot be joined with features."""

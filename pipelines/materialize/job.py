@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,9 +18,9 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from deepfeast.pipelines.beam import original_error, pipeline_options
+from deepfeast.pipelines.materialize.source import Source
 from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, latest_rows
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_values
@@ -39,20 +38,6 @@ Place = tuple[int, bytes]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is read, and what its columns are called.
-
-    Attributes
-    ----------
-    table : FeatureTable
-    columns : SourceColumns
-    """
-
-    table: FeatureTable
-    columns: SourceColumns
-
-
 class FindLatest(beam.DoFn):
     """Turn the number of a part of the keys into the places of their latest rows."""
 
@@ -60,10 +45,8 @@ class FindLatest(beam.DoFn):
         self.source, self.span, self.parts = source, span, parts
 
     def process(self, part: int) -> Iterator[Place]:
-        table, columns = self.source.table, self.source.columns
-        keys, created = list(columns.keys.values()), columns.created or None
-        found = latest_rows(table, keys, columns.time, created, self.span, part, self.parts)
-        for group, rows in table.by_group(found):
+        found = find_latest(self.source, self.span, part, self.parts)
+        for group, rows in self.source.table.by_group(found):
             yield group, rows.tobytes()
 
 
@@ -101,23 +84,47 @@ class WriteOnline(beam.DoFn):
     def process(self, place: tuple[int, Iterable[bytes]]) -> None:
         group, packed = place
         wanted = np.sort(np.concatenate([np.frombuffer(rows, np.int64) for rows in packed]))
-        for rows in ahead(self._rows(group, wanted)):
+        for rows in ahead(read_rows(self.source, self.view, group, wanted, self.batch_rows)):
             written = self.table.write_newer(rows, self.epoch)
             self.written.inc(written)
             self.older.inc(len(rows.keys) - written)
 
-    def _rows(self, group: int, wanted: NDArray[np.int64]) -> Iterator[OnlineRows]:
-        first = 0
-        table, columns = self.source.table, self.source.columns
-        rows = int(BATCH_BYTES / max(1.0, table.row_bytes(columns.all)))
-        for batch in table.read_group(group, columns.all, max(1, min(rows, self.batch_rows))):
-            low, high = np.searchsorted(wanted, [first, first + len(batch)])
-            if low < high:
-                chosen = batch.take(pa.array(wanted[low:high] - first))
-                yield to_online_rows(chosen, columns, self.view)
-            first += len(batch)
-            if first > wanted[-1]:
-                break
+
+def read_rows(
+    source: Source, view: FeatureView, group: int, wanted: NDArray[np.int64], batch_rows: int
+) -> Iterator[OnlineRows]:
+    """Read some rows of one row group, as the online store keeps them.
+
+    Parameters
+    ----------
+    wanted : ndarray of int64
+        Numbers of rows inside the row group, ascending.
+    batch_rows : int
+        Rows read at once, at most; of wide rows as many as make 1 MiB.
+    """
+    first = 0
+    table, columns = source.table, source.columns
+    rows = int(BATCH_BYTES / max(1.0, table.row_bytes(columns.all)))
+    for batch in table.read_group(group, columns.all, max(1, min(rows, batch_rows))):
+        low, high = np.searchsorted(wanted, [first, first + len(batch)])
+        if low < high:
+            chosen = batch.take(pa.array(wanted[low:high] - first))
+            yield to_online_rows(chosen, columns, view)
+        first += len(batch)
+        if first > wanted[-1]:
+            break
+
+
+def find_latest(source: Source, span: Span, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
+    """Return the numbers of the latest rows of a part of the keys, ascending."""
+    columns = source.columns
+    keys, created = list(columns.keys.values()), columns.created or None
+    return latest_rows(source.table, keys, columns.time, created, span, part, parts)
+
+
+def count_parts(source: Source) -> int:
+    """Return in how many parts the keys are looked at, so that one fits into memory."""
+    return len(source.table) // KEYS_PER_PART + 1 if source.columns.keys else 1
 
 
 def open_online(pickled: bytes) -> tuple[OnlineTable, FeatureView]:
@@ -212,7 +219,7 @@ def run(
     DeepfeastError
         What a worker raised, as it raised it.
     """
-    parts = len(source.table) // KEYS_PER_PART + 1 if source.columns.keys else 1
+    parts = count_parts(source)
     pipeline = beam.Pipeline(options=pipeline_options(options))
     _ = (
         pipeline

@@ -5,14 +5,14 @@ Of a deep view it is known, too, what the table holds at just that moment.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.materialize.job import Source
 from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.place import open_source, source_uri
+from deepfeast.transforms.files.place import file_source, open_source, source_uri, storage_options
 from deepfeast.transforms.files.table import FeatureTable, open_table
 from deepfeast.transforms.online.seal import Seal
 from deepfeast.transforms.times import in_utc
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
     from deepfeast.transforms.history.latest import Span
 
 PULLED_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read, and what its columns are called.
+
+    Attributes
+    ----------
+    table : FeatureTable
+    columns : SourceColumns
+    """
+
+    table: FeatureTable
+    columns: SourceColumns
 
 
 def open_view(
@@ -68,8 +82,9 @@ def open_view(
 def _holds(config: RepoConfig, view: FeatureView) -> Seal | None:
     if deep_spec(view) is None:
         return None
-    source: Any = view.batch_source
-    return Seal.of(EmbeddingTable(source_uri(config, source), view.name).commits()[0])
+    source = file_source(view.batch_source)
+    table = EmbeddingTable(source_uri(config, source), view.name, storage_options(source))
+    return Seal.of(table.commits()[0])
 
 
 def _open(
@@ -107,3 +122,18 @@ def lies_in_files(source: Any) -> bool:
     from feast import FileSource
 
     return isinstance(source, FileSource)
+
+
+def needs_feast(view: FeatureView) -> bool:
+    """Tell whether a view is more than rows of a source, so that Feast's engine must compute it.
+
+    Batch and stream views with a transformation or aggregations, views built on other views,
+    views that are validated, and views that are materialized offline.
+    """
+    return bool(
+        getattr(view, "feature_transformation", None)
+        or getattr(view, "aggregations", None)
+        or getattr(view, "source_views", None)
+        or getattr(view, "enable_validation", False)
+        or getattr(view, "offline", False)
+    )
