@@ -7,8 +7,15 @@ import pytest
 from PIL import Image
 
 from deepfeast.pipelines.demo.market.colours import COLOURS
+from deepfeast.pipelines.demo.market.drawings import Look, Pen
 from deepfeast.pipelines.demo.market.items import invent
-from deepfeast.pipelines.demo.market.photos import SIZE, contact_sheet, faded, photo
+from deepfeast.pipelines.demo.market.photos import (
+    SIZE,
+    contact_sheet,
+    faded,
+    leave_marks,
+    photo,
+)
 
 
 @pytest.fixture
@@ -47,6 +54,17 @@ def test_wear_leaves_marks_on_the_item_alone(sofa):
     worn = np.abs(taken(sofa._replace(wear=1.0)) - taken(sofa)).max(axis=2) > 60
     assert worn[110:190, 30:190].mean() > 0.05
     assert worn[:60].mean() < 0.01
+
+
+def test_no_mark_is_beside_the_item():
+    room = Image.new("RGB", (448, 448), (236, 228, 216))
+    pen = Pen(room, degrees=0.0, scale=300.0, x=224.0, y=400.0)
+    pen.legs((-0.2, 0.2), 0.6, Look((22, 92, 105), (92, 62, 42), 0.2))  # thinner than a stain
+    before, item = np.asarray(room), np.asarray(pen.outline) > 0
+    leave_marks(pen, 1.0, np.random.default_rng(0))
+    changed = (np.asarray(room) != before).any(axis=2)
+    assert changed[item].mean() > 0.3
+    assert not changed[~item].any()
 
 
 def test_the_sun_takes_the_colour():

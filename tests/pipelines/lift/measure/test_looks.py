@@ -79,9 +79,10 @@ def test_splits_needed_are_the_fewest_rounds_that_settle_what_stays_as_it_is():
     assert later == ["helps", "borderline"]
 
 
-def test_no_number_of_splits_settles_what_lies_on_the_line():
+@pytest.mark.parametrize("times", [1.0, 1.05])
+def test_no_number_of_splits_that_one_can_draw_settles_what_lies_on_the_line(times):
     # As many splits as one likes leave the overlap of the training sets: half of the spread.
-    lift = around(1.96 * 0.5 * around(0).spread)
+    lift = around(times * 1.96 * 0.5 * around(0).spread)
     ruling = rule([lift], [1.0], 0.05)[0]
     assert splits_needed(lift, ruling, 30, 0.25, 5) is None
     assert rows_needed(lift, ruling, 1000) > 1000

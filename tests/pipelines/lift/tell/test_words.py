@@ -42,7 +42,7 @@ def test_a_no_says_what_to_do(ruled):
     [
         (2560, 60, " About 2,560 rows or 60 splits of the same rows (--most-repeats 12)"),
         (2560, None, " About 2,560 rows"),
-        (None, 60, " About 60 splits of the same rows (--most-repeats 12)"),
+        (None, 62, " About 62 splits of the same rows (--most-repeats 13)"),
     ],
 )
 def test_a_borderline_says_what_would_decide_it(ruled, rows, splits, way):
