@@ -68,11 +68,18 @@ def test_what_is_not_readable_is_named_with_its_column_and_place(wrong):
         utc(wrong, "at", "the shops")
 
 
-def test_every_row_has_an_event_time():
-    column = pa.array(["2024-05-01", None, "2024-05-02"])
-    with pytest.raises(SourceError, match="row 1 of the shops has no 'at'"):
-        event_times(column, "at", "the shops")
-    assert len(event_times(column[:1], "at", "the shops")) == 1
+def test_a_row_without_an_event_time_is_a_reject_with_its_number():
+    column = pa.array(["2024-05-01", None, "soon"])
+    times, rejects = event_times(column, "at", "raw.csv", first=10)
+    assert [time is None for time in times.to_pylist()] == [False, True, True]
+    assert {row: reject.reason for row, reject in rejects.items()} == {
+        1: "time_missing",
+        2: "time_unreadable",
+    }
+    assert "row 11 of raw.csv" in rejects[1].message
+    assert event_times(pa.nulls(2), "at", "raw.csv")[1].keys() == {0, 1}
+    with pytest.raises(SourceError, match=r"'at' of raw\.csv is not readable as time"):
+        event_times(pa.array([1714564800]), "at", "raw.csv")
 
 
 def test_times_of_labels_are_utc_and_never_bare_numbers():
