@@ -228,6 +228,7 @@ def check_deep_view(
     from deepfeast.transforms.embeddings.check import find_faults
     from deepfeast.transforms.embeddings.state import fitted_encoder
     from deepfeast.transforms.embeddings.table import embedding_table
+    from deepfeast.transforms.files.place import file_source, open_source
 
     where, table = f"view {view.name}", embedding_table(store, view)
     try:
@@ -244,6 +245,11 @@ def check_deep_view(
     known = table.fingerprints()
     if not known:
         yield Finding("error", where, "it was never embedded.", f"deepfeast embed {view.name}")
+        return
+    try:
+        open_source(store.config, file_source(view.batch_source), view)
+    except DeepfeastError as error:
+        yield Finding("error", where, str(error), "Mend it as told.")
         return
     rebuild = f"deepfeast embed {view.name} --rebuild, or give the view a new name."
     for feature in spec.features:

@@ -30,8 +30,9 @@ from deepfeast.transforms.embeddings.check import check_table, sound
 from deepfeast.transforms.embeddings.rejects import add_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table, table_schema
 from deepfeast.transforms.encoders.column import open_reader
+from deepfeast.transforms.errors import ColumnNotFound
 from deepfeast.transforms.features import DeepViewSpec
-from deepfeast.transforms.files.schema import check_contents, check_keys
+from deepfeast.transforms.files.schema import check_contents, check_keys, lost_column
 from deepfeast.transforms.files.slices import EVENT_TIME, open_source
 from deepfeast.transforms.views import find_deep_view
 
@@ -226,7 +227,12 @@ class EmbedRun:
     ) -> Job:
         types = {key.name: _arrow_type(key) for key in self.view.entity_columns}
         types |= {feature.column: pa.string() for feature in self.spec.features}
-        source = open_source(self.store, self.spec.source, types, self.folder.source)
+        held = self.table.dataset(self.delta).schema if self.delta else None
+        try:
+            source = open_source(self.store, self.spec.source, types, self.folder.source)
+        except ColumnNotFound as error:
+            name, view = self.spec.source, self.run.view
+            raise lost_column(error, held, name, self.table.uri, view) from error
         check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
         self.encoders.settle(source, fit_until or until)
         encoders = self.encoders.encoders
@@ -249,8 +255,7 @@ class EmbedRun:
             since=None if since is None else microseconds(since),
             until=None if until is None else microseconds(until),
         )
-        if self.delta:
-            held = self.table.dataset(self.delta).schema
+        if held:
             check_keys(job.key_schema(), held, source.name, self.table.uri, self.run.view)
         return job
 

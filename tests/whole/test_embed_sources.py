@@ -8,11 +8,13 @@ import threading
 from datetime import datetime, timezone
 
 import fsspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from deepfeast.transforms import training_frame
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, TableError
 
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
@@ -178,6 +180,62 @@ def test_a_column_that_went_missing_is_named(shirts):
     assert shirts.vectors() == {"a": [3, 0]}
 
 
+def rename(shirts, old, new, **declared):
+    """Rename a column of the raw file, and declare it as told."""
+    from feast import Entity, FileSource, ValueType
+
+    path = shirts.folder / "raw.parquet"
+    table = pq.read_table(path)
+    names = [new if name == old else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), path)
+    key = declared.pop("key", "id")
+    shirts.entity = Entity(name="shirt", join_keys=[key], value_type=ValueType.STRING)
+    declared = {"timestamp_field": "event_timestamp", **declared}
+    shirts.source = FileSource(name="raw", path="raw.parquet", **declared)
+    shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "declared"),
+    [
+        ("event_timestamp", "ts", {"timestamp_field": "ts"}),
+        ("id", "shirt_id", {"key": "shirt_id"}),
+        ("event_timestamp", "ts", {}),
+        ("id", "shirt_id", {}),
+    ],
+)
+def test_a_renamed_key_or_time_names_the_table_and_the_ways_out(
+    Shirts, tmp_path, old, new, declared
+):
+    from deepfeast.pipelines.doctor import diagnose, render
+
+    shirts = Shirts(tmp_path)
+    with (tmp_path / "feature_store.yaml").open("a") as file:
+        file.write(
+            "offline_store: {type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore}\n"
+        )
+    shirts.store = type(shirts.store)(str(tmp_path))
+    shirts.write([{"id": "a", "title": "red"}])
+    shirts.embed()
+    rename(shirts, old, new, **declared)
+    told = rf"{shirts.table} of view 'deep'.*keys 'id' and the event time 'event_timestamp'"
+    with pytest.raises(ColumnNotFound, match=rf"{told}.*field_mapping=.*new name") as caught:
+        shirts.embed()
+    assert "Did you mean 'created_timestamp'" not in str(caught.value)
+    if declared:
+        labels = pd.DataFrame({declared.get("key", "id"): ["a"], "event_timestamp": [LATER]})
+        with pytest.raises(ColumnNotFound, match=told):
+            training_frame(shirts.store, labels, features=["deep:vec"])
+        assert f"no column '{new}' in the embedding table" in render(diagnose(shirts.store))
+    # The first way out; the second is a table of its own.
+    rename(shirts, "nothing", "", field_mapping={new: old})
+    assert shirts.embed().version is None
+    shirts.write([{"id": "b", "title": "blue"}])
+    rename(shirts, old, new, field_mapping={new: old})
+    assert shirts.embed().rows == 1
+    assert shirts.vectors() == {"a": [3, 0], "b": [4, 0]}
+
+
 def test_a_text_column_that_turned_into_numbers_is_refused(shirts):
     shirts.write([{"id": "a", "title": 7}])
     with pytest.raises(SourceError, match=r"'title' of source 'raw' is int64; .* reads texts"):
@@ -201,7 +259,7 @@ def test_rows_of_another_key_never_share_the_table(shirts):
     shirts.entity = Entity(name="cut", join_keys=["sku"], value_type=ValueType.STRING)
     shirts.declare(WORDS)
     shirts.write([{"sku": "a", "title": "red"}])
-    with pytest.raises(SourceError, match=r"no column 'sku'.*Give the view a new name"):
+    with pytest.raises(SourceError, match=r"no column 'sku'.*give view 'deep' a new name"):
         shirts.embed()
     assert set(shirts.vectors()) == {"a"}
 

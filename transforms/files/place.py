@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from deepfeast.transforms.errors import NeverEmbedded, SourceError, SourceNotFound, SpecError
 from deepfeast.transforms.features import deep_spec
-from deepfeast.transforms.files.columns import in_source
+from deepfeast.transforms.files.columns import in_source, join_keys
 from deepfeast.transforms.files.csv import declared_types, header, is_csv, to_parquet
+from deepfeast.transforms.files.schema import check_row
 from deepfeast.transforms.files.table import FeatureTable, open_table
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ def open_source(
             f"the source {source.name!r} at {where} is not readable as Parquet ({error}). "
             f"Replace it, or mend its path."
         ) from error
+    spec = deep_spec(view) if view is not None else None
+    if spec:
+        row = [*join_keys(view), source.timestamp_field]
+        check_row(row, table.schema, spec.source, where, view.name)
     table.kept = kept
     table.threads = getattr(config.offline_store, "threads", None) or table.threads
     return table
