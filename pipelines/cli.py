@@ -15,7 +15,7 @@ import typer
 
 from deepfeast.pipelines.command import Commands, run_commands
 from deepfeast.pipelines.lift.cli import lift
-from deepfeast.pipelines.terminal import open_repo, print_run, say, shown
+from deepfeast.pipelines.terminal import open_repo, print_rejects, print_run, say, shown
 from deepfeast.transforms.errors import FeatureNotFound
 
 app = Commands(
@@ -155,8 +155,9 @@ def rejects(
         bool, typer.Option("--all", help="Also those that were mended since.")
     ] = False,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
 ) -> None:
-    """Show the values that could not be encoded and still are not mended, and why.
+    """Show the values that could not be encoded and still are not mended, by reason.
 
     Example: deepfeast rejects listing_deep --all --repo feature_repo
     """
@@ -165,11 +166,7 @@ def rejects(
     table = _table(repo, view)
     table.must_exist()
     found = (read_rejects if history else standing_rejects)(table)
-    rows = [] if found is None else found.drop(["hash", "created_timestamp"]).to_pylist()
-    if not rows and not as_json:
-        print(f"{view}: no rejects")
-        return
-    _print_rows([{key: str(value) for key, value in row.items()} for row in rows], as_json)
+    print_rejects(view, found, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

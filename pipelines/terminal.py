@@ -5,13 +5,18 @@ Progress of long work is a bar on a terminal, and a plain line a stage elsewhere
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.transforms.feast_api import config_file, import_lean, open_store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from feast import FeatureStore
 
 Report = Callable[..., None]
@@ -131,16 +137,77 @@ def print_run(run: Any) -> None:
     """Say what a `Run` of the embed job did."""
     if run.version is None:
         say(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
-        return
-    say(
-        f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} contents "
-        f"encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} rejected; "
-        f"version {run.version}, {run.seconds:.1f} s"
-    )
+    else:
+        say(
+            f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} "
+            f"contents encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} "
+            f"rejected; version {run.version}, {run.seconds:.1f} s"
+        )
     for reason, found in run.reasons.items():
         say(f"  {reason}: {found['count']:,}")
         for example in found["examples"]:
             say(f"      {example}")
+
+
+def print_rejects(
+    view: str, rejects: pa.Table | None, *, as_json: bool = False, as_csv: bool = False
+) -> None:
+    """Print rejects, those of the most frequent reason first.
+
+    On a terminal each reason is a heading, and no line is longer than the terminal is wide. Where
+    the output goes to a file or a program, each reject is one line that begins with its reason.
+    """
+    rows = [] if rejects is None else rejects.drop(["hash", "created_timestamp"]).to_pylist()
+    often = Counter(row["reason"] for row in rows)
+    rows.sort(key=lambda row: (-often[row["reason"]], row["reason"]))
+    if as_json:
+        told = [{name: None if v is None else str(v) for name, v in row.items()} for row in rows]
+        print(json.dumps(told, indent=2))
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    elif not rows:
+        say(f"{view}: no rejects")
+    elif sys.stdout.isatty():
+        print("\n".join(reject_lines(rows, shutil.get_terminal_size().columns)))
+    else:
+        for row in rows:
+            print("\t".join([row["reason"], *_told(row)]))
+
+
+def reject_lines(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[str]:
+    """Write rejects, grouped by reason as they come, for a terminal of some width.
+
+    Examples
+    --------
+    >>> row = {"id": "a", "at": None, "column": "title", "reason": "text_blank", "message": "blank"}
+    >>> list(reject_lines([row], 80))
+    ['text_blank: 1', '  id=a  column title  blank']
+    """
+    for reason, group in itertools.groupby(rows, key=lambda row: row["reason"]):
+        found = list(group)
+        yield f"{reason}: {len(found):,}"
+        for row in found:
+            told = [part for part in _told(row) if part]
+            line = f"  {'  '.join(told)}"
+            if len(line) <= width:
+                yield line
+                continue
+            where = "  ".join(told[:-1])
+            yield f"  {where}" if len(where) <= width - 2 else f"  {where[: width - 3]}…"
+            yield from textwrap.wrap(
+                told[-1], width, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
+
+
+def _told(row: Mapping[str, Any]) -> list[str]:
+    """Say of a reject its keys, its time, its column and its message, each on one line."""
+    *keys, time = itertools.takewhile(lambda name: name != "column", row)
+    when = f"{row[time]:%Y-%m-%d %H:%M:%S}" if row[time] else ""
+    column = f"column {row['column']}" if row["column"] else ""
+    told = [", ".join(f"{key}={row[key]}" for key in keys), when, column, row["message"]]
+    return [" ".join(part.split()) for part in told]
 
 
 @contextmanager

@@ -1,10 +1,15 @@
+import csv
+import io
+import json
 import os
 import pty
 import sys
+from datetime import datetime, timezone
 
+import pyarrow as pa
 import pytest
 
-from deepfeast.pipelines.terminal import open_repo, print_run, shown
+from deepfeast.pipelines.terminal import open_repo, print_rejects, print_run, reject_lines, shown
 from deepfeast.transforms.errors import SourceNotFound
 
 
@@ -55,3 +60,68 @@ def test_a_repo_is_opened_by_its_folder(shirts, tmp_path):
     assert open_repo(shirts.folder).project == "shirts"
     with pytest.raises(SourceNotFound, match="on the command line, with --repo"):
         open_repo(tmp_path)
+
+
+def rejects(*rows):
+    names = ["id", "at", "column", "feature", "reason", "message", "hash", "run_id"]
+    table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+    return table.append_column("created_timestamp", pa.nulls(len(rows), pa.timestamp("us")))
+
+
+MAY = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
+SOME = rejects(
+    ("a", MAY, "photo", "vec", "image_truncated", "it ends\nearly", b"h", "r1"),
+    ("b", MAY, "title", "txt", "text_blank", "nothing but blanks", None, "r1"),
+    ("c", None, "", "", "text_blank", "and, a comma", None, "r2"),
+)
+
+
+def test_rejects_are_one_line_each_where_a_program_reads_them(capsys):
+    print_rejects("deep", SOME)
+    assert capsys.readouterr().out.splitlines() == [
+        "text_blank\tid=b\t2024-05-01 12:00:00\tcolumn title\tnothing but blanks",
+        "text_blank\tid=c\t\t\tand, a comma",
+        "image_truncated\tid=a\t2024-05-01 12:00:00\tcolumn photo\tit ends early",
+    ]
+
+
+def test_rejects_as_csv_and_json_hold_all_that_is_known(capsys):
+    print_rejects("deep", SOME, as_csv=True)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["message"] for row in rows] == [
+        "nothing but blanks",
+        "and, a comma",
+        "it ends\nearly",
+    ]
+    assert rows[2]["run_id"] == "r1"
+    print_rejects("deep", SOME, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told[0]["at"], told[1]["at"]) == ("2024-05-01 12:00:00+00:00", None)
+
+
+def test_without_rejects_each_form_says_so(capsys):
+    print_rejects("deep", None)
+    assert capsys.readouterr().out == "deep: no rejects\n"
+    print_rejects("deep", None, as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
+    print_rejects("deep", None, as_csv=True)
+    assert capsys.readouterr().out.strip() == ""
+
+
+def test_on_a_terminal_rejects_stand_under_their_reason_and_no_line_is_too_long():
+    long = {
+        "id": "x" * 90,
+        "at": MAY,
+        "column": "title",
+        "reason": "poisoned",
+        "message": "poison " * 30,
+    }
+    lines = list(reject_lines([*SOME.to_pylist()[1:], long, long], 80))
+    assert lines[:3] == [
+        "text_blank: 2",
+        "  id=b  2024-05-01 12:00:00  column title  nothing but blanks",
+        "  id=c  and, a comma",
+    ]
+    assert lines[3] == "poisoned: 2"
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines[5:8]).split() == ["poison"] * 30
