@@ -86,16 +86,13 @@ def stability(name: str, table: Table, runs: int, *, full: bool) -> dict[str, An
 def verdicts(asked: dict[str, Any], *, full: bool) -> dict[str, str]:
     """Return the headline's first word as a verdict, and the verdict of each main arm."""
     from deepfeast.pipelines.lift import compare
-    from deepfeast.pipelines.lift.ask.models import ready_models
     from deepfeast.pipelines.lift.tell.words import headline
 
-    models = ready_models(None, classify=False)
-    if not full:
-        models = {"XGBoost": models["XGBoost"]}
-    brief: dict[str, Any] = {"representations": ("columns",), "alone": False, "control": False}
-    comparison = compare(**brief | asked, models=models)
+    models = None if full else {"XGBoost": "xgboost"}
+    asked = {"representations": ("columns",), "alone": False, "control": False} | asked
+    comparison = compare(**asked, models=models)
     said = {
-        f"{one.model}: {one.arm.label}": NO if one.verdict in ("hurts", None) else str(one.verdict)
+        f"{one.model}: {one.arm.label}": NO if one.verdict == "hurts" else one.verdict
         for one in comparison.outcomes
         if one.arm.kind == "deep"
     }
@@ -129,23 +126,18 @@ def planted_lift(*, full: bool) -> float:
     The lift of an effect is measured on tables that are not used again.
     """
     from deepfeast.pipelines.lift import compare
-    from deepfeast.pipelines.lift.ask.models import ready_models
 
-    model = {"XGBoost": ready_models(None, classify=False)["XGBoost"]}
     for effect in np.arange(0.5, 4.1, 0.25):
-        means: list[float] = []
-        sizes: list[float] = []
+        means, sizes = [], []
         for seed in range(20 if full else 5):
             comparison = compare(
                 **noise_table(5000 + seed, effect),
                 representations=("columns",),
-                models=model,
+                models={"XGBoost": "xgboost"},
                 alone=False,
                 control=False,
             )
             outcome = comparison.outcome("XGBoost", "+ vec (columns)")
-            assert outcome.lift is not None
-            assert outcome.detectable is not None
             means.append(outcome.lift.mean)
             sizes.append(outcome.detectable)
         if np.mean(means) >= 2 * np.mean(sizes):
