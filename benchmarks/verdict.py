@@ -89,10 +89,10 @@ def verdicts(asked: dict[str, Any], *, full: bool) -> dict[str, str]:
     from deepfeast.pipelines.lift.tell.words import headline
 
     models = None if full else {"XGBoost": "xgboost"}
-    asked = {"representations": ("columns",), "alone": False, "control": False} | asked
-    comparison = compare(**asked, models=models)
+    brief: dict[str, Any] = {"representations": ("columns",), "alone": False, "control": False}
+    comparison = compare(**brief | asked, models=models)
     said = {
-        f"{one.model}: {one.arm.label}": NO if one.verdict == "hurts" else one.verdict
+        f"{one.model}: {one.arm.label}": NO if one.verdict in ("hurts", None) else str(one.verdict)
         for one in comparison.outcomes
         if one.arm.kind == "deep"
     }
@@ -128,7 +128,8 @@ def planted_lift(*, full: bool) -> float:
     from deepfeast.pipelines.lift import compare
 
     for effect in np.arange(0.5, 4.1, 0.25):
-        means, sizes = [], []
+        means: list[float] = []
+        sizes: list[float] = []
         for seed in range(20 if full else 5):
             comparison = compare(
                 **noise_table(5000 + seed, effect),
@@ -138,6 +139,8 @@ def planted_lift(*, full: bool) -> float:
                 control=False,
             )
             outcome = comparison.outcome("XGBoost", "+ vec (columns)")
+            assert outcome.lift is not None
+            assert outcome.detectable is not None
             means.append(outcome.lift.mean)
             sizes.append(outcome.detectable)
         if np.mean(means) >= 2 * np.mean(sizes):
