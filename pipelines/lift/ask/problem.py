@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -69,13 +70,15 @@ class Problem:
     texts: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
 
+    @functools.cached_property
+    def vectors(self) -> dict[str, NDArray[np.floating]]:
+        """Of each deep feature, the vectors: (n_rows, dim), with NaN where a row has none."""
+        return {name: self.frame[columns].to_numpy() for name, columns in self.deep.items()}
+
     @property
     def has_vector(self) -> dict[str, NDArray[np.bool_]]:
         """Of each deep feature, the rows that have a vector."""
-        return {
-            name: self.frame[cols].notna().all(axis=1).to_numpy()
-            for name, cols in self.deep.items()
-        }
+        return {name: ~np.isnan(vectors).any(axis=1) for name, vectors in self.vectors.items()}
 
     @property
     def metric_word(self) -> str:
@@ -180,6 +183,7 @@ def read_problem(
     if log_target:
         notes.append(f"The models see the logarithm of {target}, and are scored on it.")
     rows = _infinite_to_missing(rows, handcrafted, deep, notes)
+    rows.attrs = {}  # pandas copies them at every step
     # scikit-learn takes NaN for missing, not pandas.NA.
     nullable = [c for c in handcrafted if pd.api.types.is_extension_array_dtype(rows[c].dtype)]
     numbers = [c for c in nullable if pd.api.types.is_numeric_dtype(rows[c].dtype)]

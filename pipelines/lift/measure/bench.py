@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.lift.ask.question import Question
     from deepfeast.pipelines.lift.ask.splits import Split
 
-# Every number of a vector: slow to fit, and seldom the form that is taken.
-FIRST_LOOKS_ONLY = ("raw",)
+# Every number of a vector: slow to fit, and seldom the form that is taken. It gets no more splits
+# where it loses on each of the first, nor after the first look that may settle something.
+COSTLY = ("raw",)
+PREVIEW = 2
 
 
 def run_arms(
@@ -59,12 +61,12 @@ def run_arms(
     fits: list[list[_Fit]] = [[] for _ in pairs]
     active, settled = set(range(len(pairs))), set[int]()
     main = next(one for one in looks if one.spends)
-    for number, now in enumerate(looks):
+    lost = set[int]()
+
+    def draw(splits: Sequence[Split]) -> None:
         done = len(comparison.splits)
-        splits = [split for splits in rounds[: now.rounds] for split in splits][done:]
-        bench.plan(active, len(splits))
         runs = side_by_side(
-            lambda one: bench.run_split(one, splits[one - done], active, len(rounds[0])),  # noqa: B023
+            lambda one: bench.run_split(one, splits[one - done], active, len(rounds[0])),
             range(done, done + len(splits)),
             question.n_jobs,
         )
@@ -72,9 +74,21 @@ def run_arms(
             for position, fit in run.items():
                 fits[position].append(fit)
         comparison.splits += splits
+
+    for number, now in enumerate(looks):
+        splits = [split for drawn in rounds[: now.rounds] for split in drawn]
+        splits = splits[len(comparison.splits) :]
+        bench.plan(active, len(splits))
+        if number == 0 and len(splits) > PREVIEW:
+            draw(splits[:PREVIEW])
+            splits = splits[PREVIEW:]
+            lost = _without_promise(pairs, fits)
+            bench.plan(lost, -len(splits))
+            active -= lost
+        draw(splits)
         comparison.outcomes = _outcomes(pairs, fits, problem, comparison.outcomes)
         worth = look(comparison, now, looks[-1], settled)
-        active = _next_active(pairs, worth, now, main)
+        active = _next_active(pairs, worth - lost, now, main)
         if not active and number < len(looks) - 1:
             look(comparison, looks[-1], looks[-1], settled)
             break
@@ -86,6 +100,23 @@ def run_arms(
     return comparison
 
 
+def _without_promise(pairs: Sequence[tuple[str, Arm]], fits: Sequence[Sequence[_Fit]]) -> set[int]:
+    """Return the costly arms that gained nothing on any split yet."""
+    before = {
+        model: fits[position]
+        for position, (model, arm) in enumerate(pairs)
+        if arm.kind == "baseline"
+    }
+    return {
+        position
+        for position, (model, arm) in enumerate(pairs)
+        if arm.how in COSTLY
+        and all(
+            fit.score <= base.score for fit, base in zip(fits[position], before[model], strict=True)
+        )
+    }
+
+
 def _next_active(
     pairs: Sequence[tuple[str, Arm]], worth: set[int], now: Look, main: Look
 ) -> set[int]:
@@ -94,7 +125,7 @@ def _next_active(
     active = {
         position
         for position, (_, arm) in enumerate(pairs)
-        if (position in worth and (before or arm.how not in FIRST_LOOKS_ONLY))
+        if (position in worth and (before or arm.how not in COSTLY))
         or (before and arm.kind in ("control", "alone", "baseline"))
     }
     models = {pairs[position][0] for position in active}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from deepfeast.pipelines.lift.ask.arms import COMPONENTS, WORDS, Arm
-from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.deep_columns import BESIDE
 from deepfeast.transforms.probe import EmbeddingPCA, LinearProbe
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from deepfeast.pipelines.lift.ask.problem import Problem
     from deepfeast.pipelines.lift.ask.splits import Split
 
@@ -96,22 +97,32 @@ class Blocks:
 
     def _vectors(self, feature: str, how: str) -> Pair:
         name = feature.removeprefix("shuffled:")
-        vectors = self.problem.frame[self.problem.deep[name]]
+        vectors = self.problem.vectors[name]
         if name != feature:
             vectors = shuffled(vectors, self.seed)
-        train, test = (vectors.iloc[rows] for rows in self.split)
+        train, test = (vectors[rows] for rows in self.split)
         if how == "raw":
-            return train, test
+            return self._named(self.problem.deep[name], train, test)
         if how == "probe":
-            return self._probed(train, test)
-        return _components(train, test, BESIDE if how == "components" else COMPONENTS)
+            return self._probed(name, train, test)
+        return self._components(name, train, test, BESIDE if how == "components" else COMPONENTS)
 
-    def _probed(self, train: pd.DataFrame, test: pd.DataFrame) -> Pair:
-        probe = self._probe().set_output(transform="pandas")
-        rows = self.split[0]
+    def _probed(self, name: str, train: NDArray[Any], test: NDArray[Any]) -> Pair:
+        step, rows = self._probe(), self.split[0]
         groups = None if self.problem.groups is None else self.problem.groups[rows]
-        fitted = probe.fit_transform(train, self.problem.y[rows], groups=groups)
-        return fitted, probe.transform(test)
+        fitted = step.fit_transform(train, self.problem.y[rows], groups=groups)
+        return self._named(_after(name, step), fitted, step.transform(test))
+
+    def _components(self, name: str, train: NDArray[Any], test: NDArray[Any], count: int) -> Pair:
+        step = EmbeddingPCA(count)
+        fitted = step.fit_transform(train)
+        return self._named(_after(name, step), fitted, step.transform(test))
+
+    def _named(self, names: Sequence[str], train: NDArray[Any], test: NDArray[Any]) -> Pair:
+        return (
+            pd.DataFrame(train, columns=names, index=self.split[0]),
+            pd.DataFrame(test, columns=names, index=self.split[1]),
+        )
 
     def _probe(self) -> LinearProbe:
         task = "classification" if self.problem.classes else "regression"
@@ -141,28 +152,26 @@ class Blocks:
         step = make_pipeline(
             TfidfTransformer(sublinear_tf=True), TruncatedSVD(size, random_state=self.seed)
         )
-        names = flat_names(f"{text}_words", size)
-        rows = self.split
-        fitted = pd.DataFrame(step.fit_transform(train[:, used]), columns=names, index=rows[0])
-        applied = pd.DataFrame(step.transform(test[:, used]), columns=names, index=rows[1])
-        probe, parts = self._probed(fitted, applied), _components(fitted, applied, BESIDE)
+        fitted, applied = step.fit_transform(train[:, used]), step.transform(test[:, used])
+        probe = self._probed(f"{text}_words", fitted, applied)
+        parts = self._components(f"{text}_words", fitted, applied, BESIDE)
         return (
             pd.concat([probe[0], parts[0]], axis=1),
             pd.concat([probe[1], parts[1]], axis=1),
         )
 
 
-def _components(train: pd.DataFrame, test: pd.DataFrame, count: int) -> Pair:
-    step = EmbeddingPCA(count).set_output(transform="pandas")
-    return step.fit_transform(train), step.transform(test)
+def _after(name: str, step: Any) -> list[str]:
+    """Name the columns of a step after the feature that it was fitted to."""
+    return [f"{name}_{column}" for column in step.get_feature_names_out()]
 
 
-def shuffled(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:
+def shuffled(vectors: NDArray[Any], seed: int) -> NDArray[Any]:
     """Give each row that has a vector another such row's: what is left is no information."""
-    present = np.flatnonzero(vectors.notna().all(axis=1).to_numpy())
-    values = vectors.to_numpy(copy=True)
+    present = np.flatnonzero(~np.isnan(vectors).any(axis=1))
+    values = vectors.copy()
     values[present] = values[np.random.default_rng(seed).permutation(present)]
-    return pd.DataFrame(values, columns=vectors.columns, index=vectors.index)
+    return values
 
 
 def word_counts(texts: pd.DataFrame) -> dict[str, Any]:

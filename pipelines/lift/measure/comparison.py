@@ -135,9 +135,13 @@ class Comparison:
         return float(np.mean(self.baseline(outcome.model).scores[: len(outcome.scores)]))
 
     def best(self, model: str) -> Outcome | None:
-        """Return the deep arm that scores highest, or None where all failed."""
-        deep = [o for o in self.outcomes if o.model == model and o.arm.kind == "deep" and o.lift]
-        return max(deep, key=lambda outcome: outcome.score, default=None)
+        """Return the deep arm that gains most on its own splits, or None where all failed."""
+        lifts = [
+            (o.lift.mean, o)
+            for o in self.outcomes
+            if o.model == model and o.arm.kind == "deep" and o.lift
+        ]
+        return max(lifts, key=lambda one: one[0], default=(0.0, None))[1]
 
     def test_share(self, splits: int) -> float:
         """Return test rows over training rows, on average over the first splits."""

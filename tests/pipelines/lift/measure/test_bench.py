@@ -1,16 +1,19 @@
 """Every model on every arm and split, and what is done where one cannot be fitted."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
+from deepfeast.pipelines.lift import compare
 from deepfeast.pipelines.lift.ask.arms import Arm
 from deepfeast.pipelines.lift.ask.problem import read_problem
 from deepfeast.pipelines.lift.ask.question import Question
-from deepfeast.pipelines.lift.measure.bench import run_arms
+from deepfeast.pipelines.lift.measure.bench import PREVIEW, run_arms
 from deepfeast.pipelines.lift.measure.comparison import LINEAR
 
+NOISE = [f"noise_{position:03d}" for position in range(6)]
 VEC = [f"vec_{position:03d}" for position in range(6)]
 FAST = {"ridge": Ridge(1.0)}
 ARMS = [Arm("handcrafted", "baseline"), Arm("+ vec", "deep", ("vec",), "raw")]
@@ -75,3 +78,23 @@ def test_splits_are_drawn_until_it_is_clear_and_no_further(shop, ask):
     assert count["+ vec (probe)"] == 10  # clear at the first look that may settle
     assert count["+ noise (probe)"] <= 10  # given up by then
     assert comparison.outcome("ridge", "+ vec (probe)").verdict == "helps"
+
+
+def test_a_costly_arm_that_loses_at_once_gets_no_more_splits(shop):
+    wide = np.random.default_rng(3).normal(size=(200, 90))  # as many numbers as rows: it must lose
+    shop = pd.concat([shop.drop(columns=NOISE), pd.DataFrame(wide).add_prefix("noise_")], axis=1)
+    comparison = compare(
+        shop,
+        "price",
+        "seller",
+        feature_groups={"vec": VEC, "noise": [f"noise_{number}" for number in range(90)]},
+        handcrafted=["size"],
+        models={"ridge": Ridge()},
+        representations=("probe", "raw"),
+        alone=False,
+        most_repeats=2,
+    )
+    count = {one.arm.label: len(one.scores) for one in comparison.outcomes}
+    assert count["+ noise (raw)"] == PREVIEW < count["+ noise (probe)"]
+    assert count["+ vec (raw)"] > PREVIEW
+    assert comparison.outcome("ridge", "+ noise (raw)").verdict == "no evidence"
