@@ -113,6 +113,13 @@ def can_be_sealed(store: Any) -> bool:
     return not any(is_a(store, kind) for kind in UNSEALED)
 
 
+def store_errors() -> tuple[type[Exception], ...]:
+    """Return what online stores raise that cannot be reached, or know no such view."""
+    kinds = ("sqlite3:Error", "redis:RedisError", "psycopg:Error")
+    names = (kind.split(":") for kind in kinds)
+    return (OSError, *(getattr(sys.modules[m], name) for m, name in names if m in sys.modules))
+
+
 def can_speak_to(store: Any, kind: str) -> bool:
     """Tell whether a store is of a kind that is spoken to in its own words.
 

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.materialize.job import open_online, run
 from deepfeast.pipelines.materialize.source import open_view
-from deepfeast.transforms.history.latest import Span
+from deepfeast.transforms.history.latest import Span, rows_between
+from deepfeast.transforms.online.seal import judge_seal
 from deepfeast.transforms.times import in_utc
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
 
+    from deepfeast.pipelines.materialize.source import Source
     from deepfeast.transforms.online.seal import Seal
     from deepfeast.transforms.online.table import OnlineTable
 
@@ -73,7 +75,7 @@ def bring_online(
         table, seal = None, None
         if holds is not None:
             table, _ = open_online(pickle.dumps((config, view)))
-            span, seal = _begin(table, holds, view, start, end)
+            span, seal = _begin(table, source, holds, view, start, end)
         epoch = seal.epoch if seal else None
         written = run(
             source, span, config, view, options=options, batch_rows=batch_rows, epoch=epoch
@@ -84,7 +86,12 @@ def bring_online(
 
 
 def _begin(
-    table: OnlineTable, holds: Seal, view: FeatureView, start: datetime, end: datetime
+    table: OnlineTable,
+    source: Source,
+    holds: Seal,
+    view: FeatureView,
+    start: datetime,
+    end: datetime,
 ) -> tuple[Span, Seal | None]:
     """Say which rows are to be written, and the seal that is true once they are.
 
@@ -98,8 +105,7 @@ def _begin(
     seal = table.seal()
     if seal is not None and seal.holds(holds):
         since = _EPOCH + timedelta(microseconds=seal.created + 1)
-        # Of a span of the past, newer events are still to come.
-        created = holds.created if last is None or end >= last else seal.created
+        created = holds.created if _reaches(end, last, source) else seal.created
         grown = dataclasses.replace(holds, epoch=seal.epoch, created=created)
         # Who asks for a span that was online before wants its rows written again.
         news = since if last is not None and start >= last else min(since, start)
@@ -114,13 +120,16 @@ def _begin(
     table.begin(holds, bare=seal is None and last is None)
     if seal is None and last is None:
         return asked, holds
-    if seal is None:
-        why = "are of an unknown table"
-    elif not seal.complete:
-        why = "were left half written"
-    elif seal.generation != holds.generation:
-        why = f"are of version {seal.generation} of its table, which is at {holds.generation}"
-    else:
-        why = "are of another declaration"
-    log.warning(f"{view.name}: its online rows {why}; all of them are written anew.")
+    log.warning(f"{view.name}: {judge_seal(seal, holds)}; all of them are written anew.")
     return Span(None, max(end, last or end)), holds
+
+
+def _reaches(end: datetime, last: datetime | None, source: Source) -> bool:
+    """Tell whether a span leaves no event out that an earlier one would have taken.
+
+    Of a span of the past, newer events are still to come.
+    """
+    if last is None or end >= last:
+        return True
+    later = Span(end + timedelta(microseconds=1))
+    return not len(rows_between(source.table, source.columns.time, later))

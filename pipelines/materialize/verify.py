@@ -20,6 +20,7 @@ from deepfeast.pipelines.materialize.source import needs_feast, open_view
 from deepfeast.transforms.errors import FeatureNotFound, SpecError, did_you_mean
 from deepfeast.transforms.history.latest import Span
 from deepfeast.transforms.online.open import online_table
+from deepfeast.transforms.online.seal import judge_seal
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 from deepfeast.transforms.times import in_utc
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deepfeast.pipelines.materialize.source import Source
-    from deepfeast.transforms.online.seal import Seal
 
 MISSING, STALE, DIFFERENT, EXTRA = "missing", "stale", "different", "extra"
 SHOWN = 100
@@ -161,7 +161,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="deepfeast-") as folder:
         offline: Any = store.provider
         source, holds = open_view(store.config, offline.offline_store, found, span, Path(folder))
-        seal = _judge(table, holds) if holds is not None and table.sealable else ""
+        seal = judge_seal(table.seal(), holds) if holds is not None and table.sealable else ""
         oldest = now - found.ttl if found.ttl else None
         comparison = _Comparison(table, oldest)
         for group, rows in _chosen(source, Span(None, now), sample):
@@ -186,21 +186,6 @@ def _find(store: FeatureStore, name: str) -> FeatureView:
             f"with online=False. Verify a view whose rows are those of its table."
         )
     return views[name]
-
-
-def _judge(table: OnlineTable, holds: Seal) -> str:
-    """Say what is wrong with the seal of a deep view."""
-    seal: Seal | None = table.seal()
-    if seal is None:
-        return "the store does not say what its rows were made with"
-    if not seal.complete:
-        return "its rows were left half written"
-    if not seal.holds(holds):
-        return (
-            f"its rows are of version {seal.generation} of the table, or of another declaration; "
-            f"the table is at version {holds.generation}"
-        )
-    return ""
 
 
 def _chosen(

@@ -1,4 +1,4 @@
-"""Feast's own reads, under the lookup's rule of what is too old.
+"""Feast's own reads, under the lookup's rules of what is too old and what is half written.
 
 Feast serves a value however old it is. What it computes from such values, the features of
 on-demand views, would differ online from the training frame, which leaves them out.
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from feast.infra.online_stores.online_store import OnlineStore
 
-from deepfeast.transforms.online.table import OnlineTable
+from deepfeast.transforms.features import deep_spec
+from deepfeast.transforms.online.open import online_table
+from deepfeast.transforms.online.seal import check_seals
 from deepfeast.transforms.online.view import oldest
 
 if TYPE_CHECKING:
@@ -39,11 +41,15 @@ class FreshStore(OnlineStore):
         entity_keys: list[Any],
         requested_features: list[str] | None = None,
     ) -> list[tuple[datetime | None, dict[str, Any] | None]]:
+        view = online_table(self.store, config, table)
+        sealed = deep_spec(table) is not None and view.sealable
+        before = view.seal_bytes() if sealed else None
         rows = self.store.online_read(config, table, entity_keys, requested_features)
+        if sealed:
+            check_seals(table.name, [before, view.seal_bytes()])
         since = oldest(table, self.now)
         if since is None:
             return rows
-        view = OnlineTable(self.store, config, table)
         fresh = [time is not None and view.moment(time) >= since for time, _ in rows]
         return [
             row if is_fresh else (None, None) for row, is_fresh in zip(rows, fresh, strict=True)

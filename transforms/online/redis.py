@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms import feast_api
@@ -28,19 +29,19 @@ class RedisTable(OnlineTable):
         self._project = config.project.encode()
         self._seal = self.entity_keys.serialize(self.entity_keys.own()) + self._project
         self._seal_field = self._field(SEAL_FEATURE)
+        (self._ask_seal,) = _commands([self._seal], [self._seal_field])
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         fields = [*map(self._field, features), self._time_field]
         return self._columns(keys, features, self._ask([self._key(key) for key in keys], fields))
 
     def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
-        if not self._one_server():
+        if not self._one_server:
             return self.between_seals(keys, features)
         # One round trip, and the server answers in the order of the questions.
         fields = [*map(self._field, features), self._time_field]
         commands = _commands([self._key(key) for key in keys], fields)
-        seal = _commands([self._seal], [self._seal_field])
-        found = self._send([*seal, *commands, *seal])
+        found = self._send([self._ask_seal, *commands, self._ask_seal])
         if found is None:
             return self.between_seals(keys, features)
         (before,), *replies, (after,) = found
@@ -128,7 +129,7 @@ class RedisTable(OnlineTable):
     def _write(self, epoch: str | None, fill: Callable[[Any], None]) -> None:
         """Send commands at once; of a sealed view, only while its epoch goes on."""
         client, name = self._client(), self.view.name
-        if epoch is not None and self._one_server():
+        if epoch is not None and self._one_server:
 
             def fenced(pipe: Any) -> None:
                 seal = Seal.from_bytes(pipe.hget(self._seal, self._seal_field))
@@ -146,7 +147,7 @@ class RedisTable(OnlineTable):
 
     def _ask(self, keys: list[bytes], fields: list[bytes]) -> list[Sequence[bytes | None]]:
         """Read some fields of some hashes in one round trip."""
-        if self._one_server():
+        if self._one_server:
             found = self._send(_commands(keys, fields))
             if found is not None:
                 return found
@@ -161,12 +162,13 @@ class RedisTable(OnlineTable):
         except redis.ConnectionError:
             return None  # such as one that was idle for too long: Feast's way opens another
 
+    @cached_property
     def _one_server(self) -> bool:
+        """Whether one server answers, in the order of the questions."""
         import redis
 
-        return type(self._client()) is redis.Redis and "glide" not in str(
-            self.config.online_store.client
-        )
+        plain = "glide" not in str(self.config.online_store.client)
+        return plain and type(self._client()) is redis.Redis
 
     def _client(self) -> Any:
         return feast_api.redis_client(self.store, self.config)

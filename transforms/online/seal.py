@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,38 @@ class Seal:
         return self.complete and all(getattr(self, n) == getattr(table, n) for n in same)
 
 
+def judge_seal(seal: Seal | None, table: Seal) -> str:
+    """Say what is wrong with a view's online rows; empty where they are of its table's version.
+
+    Parameters
+    ----------
+    seal : Seal or None
+        None where the store says nothing.
+    table : Seal
+        Of what the table holds.
+
+    Examples
+    --------
+    >>> old, new = (Seal({"vec": "f"}, n, n, n, {}) for n in (1, 2))
+    >>> judge_seal(old, new)
+    'its online rows are of version 1 of its table, which is at 2'
+    >>> judge_seal(old.broken(), old)
+    'its online rows were left half written, or are being written anew'
+    """
+    if seal is None:
+        return "the online store does not say what its rows were made with"
+    if not seal.complete:
+        return "its online rows were left half written, or are being written anew"
+    if seal.holds(table):
+        return ""
+    if seal.generation == table.generation:
+        return "its online rows are of another declaration than its table"
+    return (
+        f"its online rows are of version {seal.generation} of its table, which is at "
+        f"{table.generation}"
+    )
+
+
 def check_seal(
     view: str, seal: Seal | None, expected: Mapping[str, str | None] | None = None
 ) -> None:
@@ -135,6 +167,36 @@ def check_seal(
                 f"Train again; or, where the embedding table holds the model's vectors, run: "
                 f"{mend} --views {view}"
             )
+
+
+def check_seals(
+    view: str, seals: Sequence[bytes | None], expected: Mapping[str, str | None] | None = None
+) -> Seal | None:
+    """Refuse rows that were read under some seals, unless all of them are what is expected.
+
+    Parameters
+    ----------
+    seals : sequence of (bytes or None)
+        As the store keeps them, read with the rows or before and after.
+
+    Returns
+    -------
+    Seal or None
+        What the rows were made with; None where the store says nothing.
+
+    Raises
+    ------
+    HalfMaterialized, SignatureMismatch
+        As `check_seal`; also if the rows were begun anew while they were read.
+    """
+    read = [Seal.from_bytes(value) for value in seals]
+    for seal in read:
+        check_seal(view, seal, expected)
+    if len({seal and seal.epoch for seal in read}) > 1:
+        raise HalfMaterialized(
+            f"the online rows of view {view!r} were written anew while they were read. Ask again."
+        )
+    return read[-1]
 
 
 def check_epoch(view: str, seal: Seal | None, epoch: str) -> None:

@@ -42,23 +42,27 @@ class SqliteTable(OnlineTable):
         self._seal_key = self.entity_keys.serialize(self.entity_keys.own())
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
-        return self._read([self.entity_keys.to_bytes(key) for key in keys], keys, features)
+        encoded = [self.entity_keys.to_bytes(key) for key in keys]
+        values, seconds = self._gather(encoded, features)
+        return OnlineRows(list(keys), [*map(_from_sqlite, seconds)], values)
 
     def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         if len(keys) >= SQLITE_VARIABLES:
             return self.between_seals(keys, features)
         # One statement, so one moment.
         encoded = [*map(self.entity_keys.to_bytes, keys), self._seal_key]
-        rows = self._read(encoded, keys, [*features, SEAL_FEATURE])
-        rows.seals = (rows.values.pop(SEAL_FEATURE)[-1],)
-        rows.times.pop()
-        for column in rows.values.values():
-            column.pop()
-        return rows
+        values, seconds = self._gather(encoded, [*features, SEAL_FEATURE])
+        seal = values.pop(SEAL_FEATURE)[-1]
+        del seconds[-1]
+        for column in values.values():
+            del column[-1]
+        times = [*map(_from_sqlite, seconds)]
+        return OnlineRows(list(keys), times, values, seals=(seal,))
 
-    def _read(
-        self, encoded: list[bytes], keys: Sequence[Key], features: Sequence[str]
-    ) -> OnlineRows:
+    def _gather(
+        self, encoded: list[bytes], features: Sequence[str]
+    ) -> tuple[dict[str, list[bytes | None]], list[int | None]]:
+        """Read values and event times (in seconds) of some keys, by column."""
         position = {key: row for row, key in enumerate(encoded)}
         values: dict[str, list[bytes | None]] = {name: [None] * len(encoded) for name in features}
         seconds: list[int | None] = [None] * len(encoded)
@@ -70,7 +74,7 @@ class SqliteTable(OnlineTable):
                 known = seconds[row]
                 # Features written apart have times apart: the oldest speaks for the row.
                 seconds[row] = second if known is None or second < known else known
-        return OnlineRows(list(keys), [_from_sqlite(second) for second in seconds], values)
+        return values, seconds
 
     def _select(self, keys: list[bytes]) -> Iterator[tuple[bytes, str, bytes, int]]:
         for start in range(0, len(keys), SQLITE_VARIABLES):

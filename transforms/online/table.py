@@ -61,7 +61,13 @@ class OnlineRows:
 
 
 class OnlineTable:
-    """One view in any online store, through the interface every Feast store has."""
+    """One view in any online store, through the interface every Feast store has.
+
+    Attributes
+    ----------
+    sealable : bool
+        Whether the store can keep a seal.
+    """
 
     def __init__(self, store: OnlineStore, config: RepoConfig, view: FeatureView):
         from feast import ValueType
@@ -73,11 +79,7 @@ class OnlineTable:
         # A view without entities has one row, under Feast's stand-in for a key.
         join_keys = join_keys or {DUMMY_ENTITY_ID: ValueType.STRING}
         self.entity_keys = EntityKeys(join_keys, config.entity_key_serialization_version)
-
-    @property
-    def sealable(self) -> bool:
-        """Whether the store can keep a seal."""
-        return can_be_sealed(self.store)
+        self.sealable = can_be_sealed(store)
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         """Read the features of some keys; a key may be unknown."""

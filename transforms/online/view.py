@@ -11,7 +11,6 @@ import numpy as np
 from deepfeast.transforms.columns import ServiceColumn, resolve_features
 from deepfeast.transforms.errors import (
     EncoderError,
-    HalfMaterialized,
     JoinError,
     SignatureMismatch,
     did_you_mean,
@@ -19,7 +18,7 @@ from deepfeast.transforms.errors import (
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.online.cells import Asked, cast_cells
 from deepfeast.transforms.online.open import online_table
-from deepfeast.transforms.online.seal import Seal, check_seal
+from deepfeast.transforms.online.seal import Seal, check_seals
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ class OnlineView:
     features : list of ServiceColumn
     expected : dict of str to (str or None), optional
         Fingerprint by feature: rows of other encoders are refused.
+    sealed : bool
+        Whether the store says what the view's rows were made with.
     """
 
     table: OnlineTable
@@ -124,10 +125,8 @@ class OnlineView:
     expected: dict[str, str | None] = field(default_factory=dict)
     _passed: tuple[bytes | None, Seal | None] = (None, None)
 
-    @property
-    def sealed(self) -> bool:
-        """Whether the store says what the view's rows were made with."""
-        return self.spec is not None and self.table.sealable
+    def __post_init__(self) -> None:
+        self.sealed = self.spec is not None and self.table.sealable
 
     def check(self, seals: Sequence[bytes | None]) -> Seal | None:
         """Refuse rows that were read under some seals, unless all of them are what is expected.
@@ -140,19 +139,11 @@ class OnlineView:
             If they were made with other encoders than those expected, or nobody knows.
         """
         known, found = self._passed
-        if found is not None and set(seals) == {known}:
+        if found is not None and seals[0] == known == seals[-1]:
             return found
-        name = self.table.view.name
-        read = [Seal.from_bytes(value) for value in seals]
-        for seal in read:
-            check_seal(name, seal, self.expected)
-        if len({seal and seal.epoch for seal in read}) > 1:
-            raise HalfMaterialized(
-                f"the online rows of view {name!r} were written anew while they were read. Ask "
-                f"again."
-            )
-        self._passed = seals[-1], read[-1]
-        return read[-1]
+        found = check_seals(self.table.view.name, seals, self.expected)
+        self._passed = seals[-1], found
+        return found
 
     def deep(self, feature: ServiceColumn) -> DeepFeature | None:
         """Return the declaration of a deep feature, None of any other."""
