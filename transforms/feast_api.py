@@ -73,6 +73,7 @@ class Name:
 NAMES = (
     Name(SQLITE_STORE, "0.40", SLOWER),
     Name(f"{SQLITE_STORE}._get_conn", "0.40", SLOWER),
+    Name(f"{SQLITE_STORE}._get_db_path", "0.40", SLOWER),
     Name(f"{_SQLITE}:_table_id", "0.40", SLOWER),
     Name(f"{_SQLITE}:_quote_id", "0.67", SLOWER),
     Name(REDIS_STORE, "0.40", SLOWER),
@@ -141,12 +142,29 @@ def can_speak_to(store: Any, kind: str) -> bool:
     return not gone
 
 
-def sqlite_table(store: Any, config: RepoConfig, view: FeatureView) -> tuple[str, Any]:
-    """Return the quoted name of a view's table in SQLite, and the store's connection."""
+def sqlite_table(config: RepoConfig, view: FeatureView) -> str:
+    """Return the quoted name of a view's table in SQLite."""
     from feast.infra.online_stores.sqlite import _quote_id, _table_id
 
     versioned = config.registry.enable_online_feature_view_versioning
-    return _quote_id(_table_id(config.project, view, versioned)), store._get_conn(config)
+    return _quote_id(_table_id(config.project, view, versioned))
+
+
+def sqlite_path(store: Any, config: RepoConfig) -> str:
+    """Return where the file of Feast's SQLite store lies."""
+    return str(store._get_db_path(config))
+
+
+def sqlite_connection(store: Any, config: RepoConfig, stale: Any = None) -> Any:
+    """Return the connection of Feast's SQLite store; a new one, where it has a stale one.
+
+    One whose file is gone is stale, too.
+
+    The stale one is left to those who are reading from it.
+    """
+    if getattr(store, "_conn", None) is stale or not Path(sqlite_path(store, config)).exists():
+        store._conn = None
+    return store._get_conn(config)
 
 
 def redis_view(config: RepoConfig, view: FeatureView) -> str:

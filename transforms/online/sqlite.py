@@ -5,13 +5,16 @@ A write is one statement for hundreds of values, and newer wins inside the state
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import threading
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.transforms.feast_api import sqlite_table
+from deepfeast.transforms.errors import SourceNotFound
+from deepfeast.transforms.feast_api import sqlite_connection, sqlite_path, sqlite_table
 from deepfeast.transforms.online.protos import to_scalars
 from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
@@ -25,6 +28,7 @@ SQLITE_VARIABLES = 3000
 LISTED = 10_000
 # Feast's store has one connection for all threads, and a connection one transaction.
 _writing = threading.Lock()
+_opening = threading.Lock()
 
 
 class SqliteTable(OnlineTable):
@@ -32,14 +36,42 @@ class SqliteTable(OnlineTable):
 
     def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
         super().__init__(store, config, view)
-        self._table, self._connection = sqlite_table(store, config, view)
+        self._store, self._config = store, config
+        self._table = sqlite_table(config, view)
+        self._path = sqlite_path(store, config)
+        self._held: Any = None
+        self._file = self._open(_file_at(self._path))
         self._kinds = {field.name: field.dtype.to_value_type() for field in view.features}
-        # Another process may be writing: wait for it instead of failing after 5 seconds.
-        self._connection.execute("PRAGMA busy_timeout = 600000")
-        # Room for a batch and its part of the index (in KiB), so that a write does not lock readers
-        # out before it commits.
-        self._connection.execute("PRAGMA cache_size = -24576")
         self._seal_key = self.entity_keys.serialize(self.entity_keys.own())
+
+    @property
+    def _connection(self) -> Any:
+        """The connection to the file that lies at the store's path now.
+
+        One that was opened before the file was moved or replaced would serve the old one for ever.
+        """
+        found = _file_at(self._path)
+        if found != self._file:
+            if found is None:
+                raise SourceNotFound(
+                    f"the online store of view {self.view.name!r} was at {self._path}, and there "
+                    f"is nothing now. Put it back, or run feast apply and feast materialize."
+                )
+            self._file = self._open(found)
+        return self._held
+
+    def _open(self, found: tuple[int, int] | None) -> tuple[int, int] | None:
+        """Open the file, and say which it was."""
+        with _opening:
+            connection = sqlite_connection(self._store, self._config, self._held)
+            # Another process may be writing: wait for it instead of failing after 5 seconds.
+            connection.execute("PRAGMA busy_timeout = 600000")
+            # Room for a batch and its part of the index (in KiB), so that a write does not lock
+            # readers out before it commits.
+            connection.execute("PRAGMA cache_size = -24576")
+            self._held = connection
+        # Looked at before: what was replaced meanwhile is noticed by the next read.
+        return found or _file_at(self._path)
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         encoded = [self.entity_keys.to_bytes(key) for key in keys]
@@ -80,11 +112,21 @@ class SqliteTable(OnlineTable):
         for start in range(0, len(keys), SQLITE_VARIABLES):
             some = keys[start : start + SQLITE_VARIABLES]
             # The cast keeps sqlite3 from calling Feast's converter once for every value.
-            yield from self._connection.execute(
+            query = (
                 "SELECT entity_key, feature_name, value, CAST(event_ts AS INTEGER) "
-                f"FROM {self._table} WHERE entity_key IN ({','.join('?' * len(some))})",
-                some,
+                f"FROM {self._table} WHERE entity_key IN ({','.join('?' * len(some))})"
             )
+            try:
+                found = self._connection.execute(query, some)
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise
+                raise SourceNotFound(
+                    f"the online store at {self._path} has no table of view {self.view.name!r}: "
+                    f"it is another file than feast apply made. Put that back, or run feast apply "
+                    f"and feast materialize."
+                ) from error
+            yield from found
 
     def seal_bytes(self) -> bytes | None:
         for _, name, value, _ in self._select([self._seal_key]):
@@ -99,11 +141,11 @@ class SqliteTable(OnlineTable):
     def begin(self, seal: Seal, bare: bool = False) -> None:
         with self._transaction() as connection:
             connection.execute(f"DELETE FROM {self._table}")
-            self._put_seal(seal.broken())
+            self._write_seal(connection, seal.broken())
 
     def finish(self, seal: Seal) -> None:
-        with self._transaction(seal.epoch):
-            self._put_seal(seal)
+        with self._transaction(seal.epoch) as connection:
+            self._write_seal(connection, seal)
 
     @contextmanager
     def _transaction(self, epoch: str | None = None) -> Iterator[Any]:
@@ -114,10 +156,10 @@ class SqliteTable(OnlineTable):
                 check_epoch(self.view.name, self.seal(), epoch)
             yield connection
 
-    def _put_seal(self, seal: Seal) -> None:
+    def _write_seal(self, connection: Any, seal: Seal) -> None:
         now = _to_sqlite(datetime.now(timezone.utc))
         record = self._seal_key, SEAL_FEATURE, seal.to_bytes(), None, now, None
-        self._connection.execute(self._upsert(1), record)
+        connection.execute(self._upsert(1), record)
 
     def keys(self) -> Iterator[list[Key]]:
         found = self._connection.execute(
@@ -164,6 +206,15 @@ class SqliteTable(OnlineTable):
         if kind.name not in _SEARCHABLE:
             return repeat(None, len(column))
         return [None if value is None else str(value) for value in to_scalars(column, kind)]
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return which file lies at a path, whatever it is called."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a lookup has no time for a Path.
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _SEARCHABLE = ("STRING", "INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")

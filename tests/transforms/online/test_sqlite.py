@@ -1,13 +1,17 @@
 """What is written to SQLite is what Feast would write, hundreds of values a statement."""
 
+import shutil
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
+from deepfeast.transforms.errors import SourceNotFound
 from deepfeast.transforms.online import sqlite
+from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_scalars, to_values
 from deepfeast.transforms.online.table import OnlineRows
 
@@ -67,3 +71,53 @@ def test_the_oldest_of_values_written_apart_speaks_for_the_row(table):
     table.write_newer(OnlineRows(later.keys, later.times, {"size": later.values["size"]}))
     assert table.read(later.keys, ["size"]).times == [START + 5 * SECOND]
     assert table.read(later.keys, ["size", "vec"]).times == [START]
+
+
+def moved(store, table):
+    """Move the database aside, and put a copy of it with other sizes in its place."""
+    path = Path(store.config.online_store.path)
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    shutil.copy(aside, path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM shop_shops WHERE feature_name = 'size'")
+    return path, aside
+
+
+def test_a_long_lived_lookup_reads_the_file_that_lies_there_now(store, table):
+    table.write_newer(rows(table, [10, 20]))
+    other = online_table(store.provider.online_store, store.config, table.view)
+    assert sizes(table, "0") == sizes(other, "0") == [10]
+    path, aside = moved(store, table)
+    assert sizes(table, "0") == sizes(other, "0") == [None]
+    aside.replace(path)
+    assert sizes(table, "0", "1") == sizes(other, "0", "1") == [10, 20]
+
+
+def test_a_file_that_is_gone_or_another_is_told(store, table):
+    table.write_newer(rows(table, [10]))
+    path = Path(store.config.online_store.path)
+    path.rename(path.with_suffix(".aside"))
+    with pytest.raises(SourceNotFound, match=f"was at {path}, and there is nothing now"):
+        sizes(table, "0")
+    assert not path.exists()
+    sqlite3.connect(path).execute("CREATE TABLE other (id)").connection.close()
+    with pytest.raises(SourceNotFound, match="has no table of view 'shops'"):
+        sizes(table, "0")
+    path.with_suffix(".aside").replace(path)
+    assert sizes(table, "0") == [10]
+
+
+def test_a_lookup_notices_a_replaced_store(store, table, write):
+    from deepfeast.transforms.lookup import OnlineFeatures
+
+    write(("a", 0, 10, [1.0, 2.0]))
+    store.materialize(START - timedelta(days=1), START + timedelta(days=1))
+    path = Path(store.config.online_store.path)
+    shutil.copy(path, path.with_suffix(".first"))
+    write(("a", 0, 11, [1.0, 2.0]))
+    lookup = OnlineFeatures(store, service="model")
+    store.materialize(START - timedelta(days=1), START + timedelta(days=1))
+    assert lookup.frame([{"shop_id": "a"}], now=START)["size"].tolist() == [11]
+    path.with_suffix(".first").replace(path)
+    assert lookup.frame([{"shop_id": "a"}], now=START)["size"].tolist() == [10]
