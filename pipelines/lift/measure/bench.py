@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.lift.ask.splits import Split
 
 # Every number of a vector: slow to fit, and seldom the form that is taken. It gets no more splits
-# where it loses on each of the first, nor after the first look that may settle something.
+# where it lost on the first two, nor after the first look that may settle something.
 COSTLY = ("raw",)
 PREVIEW = 2
 
@@ -101,7 +101,7 @@ def run_arms(
 
 
 def _without_promise(pairs: Sequence[tuple[str, Arm]], fits: Sequence[Sequence[_Fit]]) -> set[int]:
-    """Return the costly arms that gained nothing on any split yet."""
+    """Return the costly arms that gained nothing so far, on average over their splits."""
     before = {
         model: fits[position]
         for position, (model, arm) in enumerate(pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def headline(comparison: Comparison) -> str:
     found = [one for one in every if one.feature != ALL]
     another = _another_model(comparison)
     helping = [one for one in every if one.word == "helps"]
-    near = [one for one in every if one.word == "borderline"]
+    near = [one for one in every if one.word == "borderline" and _mean(one) > 0]
     hurting = list(dict.fromkeys(one.feature for one in found if one.word == "hurts"))
     if helping:
         said = [_yes(comparison, helping), *_rest(found, helping)]
@@ -81,8 +82,6 @@ def _yes(comparison: Comparison, helping: list[Finding]) -> str:
     names = list(dict.fromkeys(one.feature for one in helping if one.feature != ALL))
     best = max(helping, key=lambda one: _mean(one))
     assert best.outcome is not None
-    what = f"{_list(names)} {_verb(names, 'help')}" if names else f"{ALL} help"
-    models = list(dict.fromkeys(one.model for one in helping))
     before = comparison.baseline(best.model)
     size = in_units(comparison.problem, before, best.outcome)
     score = (
@@ -91,7 +90,21 @@ def _yes(comparison: Comparison, helping: list[Finding]) -> str:
     )
     with_ = "" if len(names) == 1 and best.feature == names[0] else f" with {best.feature}"
     gain = f"{best.model}{with_}: {size + ', ' if size else ''}{score}"
-    return f"Yes: {what} {_list(models)}. {gain}."
+    return f"Yes: {_who_helps_whom(helping)}. {gain}."
+
+
+def _who_helps_whom(helping: list[Finding]) -> str:
+    """Name the features that help, and the models that they help, models of one answer together."""
+    helped: dict[tuple[str, ...], list[str]] = {}
+    for model in dict.fromkeys(one.model for one in helping):
+        own = tuple(one.feature for one in helping if one.model == model and one.feature != ALL)
+        helped.setdefault(own, []).append(model)
+    return "; ".join(
+        f"{_list(own)} {_verb(own, 'help')} {_list(models)}"
+        if own
+        else f"{ALL} help {_list(models)}"
+        for own, models in helped.items()
+    )
 
 
 def _rest(found: list[Finding], helping: list[Finding]) -> list[str]:
@@ -252,9 +265,9 @@ def signed(number: float) -> str:
     return f"{number:+.3f}".replace("-", "−")
 
 
-def _list(names: list[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _verb(names: list[str], verb: str) -> str:
+def _verb(names: Sequence[str], verb: str) -> str:
     return verb if len(names) > 1 else f"{verb}s"

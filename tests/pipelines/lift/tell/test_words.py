@@ -4,7 +4,14 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from deepfeast.pipelines.lift.measure.stats import Lift
-from deepfeast.pipelines.lift.tell.words import findings, headline, signed
+from deepfeast.pipelines.lift.tell.words import (
+    ALL,
+    Finding,
+    _who_helps_whom,
+    findings,
+    headline,
+    signed,
+)
 
 VEC = [f"vec_{position:03d}" for position in range(6)]
 
@@ -29,6 +36,19 @@ def test_a_yes_names_the_model_and_its_gain(ruled):
     text = headline(ruled("helps"))
     assert text.startswith("Yes: photo helps old. old: ")
     assert text.endswith("R² 0.000 → 0.000.")
+
+
+def test_a_yes_says_of_each_model_what_helps_it():
+    def helps(*pairs):
+        return _who_helps_whom([Finding(*pair, "helps", "", None) for pair in pairs])
+
+    both = helps(("text", "old"), ("photo", "old"), ("text", "new"), (ALL, "new"), (ALL, "third"))
+    assert both == f"text and photo help old; text helps new; {ALL} help third"
+    assert helps(("text", "old"), ("text", "new")) == "text helps old and new"
+
+
+def test_a_borderline_below_zero_is_no_hope(ruled):
+    assert headline(ruled("borderline", -0.05)).startswith("No evidence that deep features help")
 
 
 def test_a_no_says_what_to_do(ruled):
