@@ -40,7 +40,9 @@ def test_a_yes_names_the_model_and_its_gain(ruled):
 
 def test_a_yes_says_of_each_model_what_helps_it():
     def helps(*pairs):
-        return _who_helps_whom([Finding(*pair, "helps", "", None) for pair in pairs])
+        return _who_helps_whom(
+            [Finding(feature, model, "helps", "", None) for feature, model in pairs]
+        )
 
     both = helps(("text", "old"), ("photo", "old"), ("text", "new"), (ALL, "new"), (ALL, "third"))
     assert both == f"text and photo help old; text helps new; {ALL} help third"
