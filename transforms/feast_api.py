@@ -46,7 +46,7 @@ UNSEALED = tuple(
 DASK_CONFIG = "feast.infra.offline_stores.dask:DaskOfflineStoreConfig"
 _REGISTRY = "feast.protos.feast.core.Registry_pb2:Registry"
 
-SLOWER = "the view is read and written through Feast's own interface, with one warning"
+SLOWER = "the view is met through Feast's own interface alone, with one warning"
 _ZONE = "times of PostgreSQL are read as the zone of the session has them"
 _QUIET = "doctor says nothing of this store"
 
@@ -82,6 +82,8 @@ NAMES = (
     Name(f"{_REDIS}:_versioned_fv_name", "0.64", SLOWER),
     Name("feast.infra.online_stores.helpers:_mmh3", "0.40", SLOWER),
     Name(POSTGRES_STORE, "0.50", _ZONE),
+    Name(f"{POSTGRES_STORE}._get_conn", "0.50", SLOWER),
+    Name(f"{_POSTGRES}:_table_id", "0.50", SLOWER),
     Name(SQLITE_CONFIG, "0.40", _QUIET),
     Name(REDIS_CONFIG, "0.40", _QUIET),
     Name(DASK_CONFIG, "0.40", _QUIET),
@@ -165,6 +167,16 @@ def sqlite_connection(store: Any, config: RepoConfig, stale: Any = None) -> Any:
     if getattr(store, "_conn", None) is stale or not Path(sqlite_path(store, config)).exists():
         store._conn = None
     return store._get_conn(config)
+
+
+def postgres_table(store: Any, config: RepoConfig, view: FeatureView) -> tuple[Any, Any]:
+    """Return the quoted name of a view's table in PostgreSQL, and a connection to enter."""
+    from feast.infra.online_stores.postgres_online_store.postgres import _table_id
+    from psycopg import sql
+
+    versioned = config.registry.enable_online_feature_view_versioning
+    name = sql.Identifier(_table_id(config.project, view, versioned))
+    return name, store._get_conn(config)
 
 
 def redis_view(config: RepoConfig, view: FeatureView) -> str:

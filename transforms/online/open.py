@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deepfeast.transforms import feast_api
+from deepfeast.transforms.online.postgres import PostgresTable
 from deepfeast.transforms.online.redis import RedisTable
 from deepfeast.transforms.online.sqlite import SqliteTable
 from deepfeast.transforms.online.table import OnlineTable
@@ -18,7 +19,7 @@ SPECIAL = "vector_enabled", "enable_openai_compatible_store"
 
 
 def online_table(store: OnlineStore, config: RepoConfig, view: FeatureView) -> OnlineTable:
-    """Open a view's table: SQLite and Redis in their own words, others through Feast's interface.
+    """Open a view's table: in its own words where they are known, else through Feast's interface.
 
     Parameters
     ----------
@@ -27,6 +28,8 @@ def online_table(store: OnlineStore, config: RepoConfig, view: FeatureView) -> O
     """
     if feast_api.can_speak_to(store, feast_api.REDIS_STORE):
         return RedisTable(store, config, view)
+    if feast_api.can_speak_to(store, feast_api.POSTGRES_STORE):
+        return PostgresTable(store, config, view)
     plain = not any(getattr(config.online_store, name, False) for name in SPECIAL)
     if plain and feast_api.can_speak_to(store, feast_api.SQLITE_STORE):
         return SqliteTable(store, config, view)

@@ -22,6 +22,8 @@ SCANNED = 1000
 class RedisTable(OnlineTable):
     """One view in Feast's Redis store."""
 
+    emptiable = True
+
     def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
         super().__init__(store, config, view)
         self._name = feast_api.redis_view(config, view)
@@ -63,10 +65,6 @@ class RedisTable(OnlineTable):
 
     def seal_bytes(self) -> bytes | None:
         return self._ask([self._seal], [self._seal_field])[0][0]
-
-    @property
-    def emptiable(self) -> bool:
-        return True
 
     def begin(self, seal: Seal, bare: bool = False) -> None:
         self._put_seal(seal.broken())

@@ -34,6 +34,8 @@ _opening = threading.Lock()
 class SqliteTable(OnlineTable):
     """One view in Feast's SQLite store. It keeps event times to the second."""
 
+    emptiable = True
+
     def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
         super().__init__(store, config, view)
         self._store, self._config = store, config
@@ -133,10 +135,6 @@ class SqliteTable(OnlineTable):
             if name == SEAL_FEATURE:
                 return value
         return None
-
-    @property
-    def emptiable(self) -> bool:
-        return True
 
     def begin(self, seal: Seal, bare: bool = False) -> None:
         with self._transaction() as connection:

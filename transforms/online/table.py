@@ -7,7 +7,7 @@ holds a later event time for its key.* Writing the same row twice changes nothin
 materialization that died halfway is mended by running it again.
 
 SQLite and Redis are spoken to in their own words, in the layout that Feast's classes for them
-read and write; any other store through Feast's interface alone.
+read and write, PostgreSQL in part; any other store through Feast's interface alone.
 
 The rows of a deep view have a seal (`seal.py`), which is read together with them. Who writes rows
 of a sealed view names the epoch of the seal; once another run has begun a new one, nothing more of
@@ -67,7 +67,11 @@ class OnlineTable:
     ----------
     sealable : bool
         Whether the store can keep a seal.
+    emptiable : bool
+        Whether all rows of one view can be removed.
     """
+
+    emptiable = False
 
     def __init__(self, store: OnlineStore, config: RepoConfig, view: FeatureView):
         from feast import ValueType
@@ -88,14 +92,7 @@ class OnlineTable:
 
     def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         """Read the features of some keys, and the view's seal with them."""
-        if not is_a(self.store, POSTGRES_STORE):
-            return self.between_seals(keys, features)
-        # One statement, so one moment.
-        protos = [*map(self.entity_keys.to_proto, keys), self.entity_keys.own()]
-        *found, sealed = self._online_read(protos, [*features, SEAL_FEATURE])
-        rows = self._rows(keys, features, found)
-        rows.seals = (_seal_value(sealed),)
-        return rows
+        return self.between_seals(keys, features)
 
     def between_seals(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         """Read rows between two looks at their seal."""
@@ -110,12 +107,7 @@ class OnlineTable:
 
     def seal_bytes(self) -> bytes | None:
         """Read the view's seal as it is kept."""
-        return _seal_value(self._online_read([self.entity_keys.own()], [SEAL_FEATURE])[0])
-
-    @property
-    def emptiable(self) -> bool:
-        """Whether all rows of one view can be removed."""
-        return is_a(self.store, POSTGRES_STORE)
+        return seal_value(self._online_read([self.entity_keys.own()], [SEAL_FEATURE])[0])
 
     def begin(self, seal: Seal, bare: bool = False) -> None:
         """Begin an epoch: break the seal, and remove all rows of the view.
@@ -130,7 +122,7 @@ class OnlineTable:
         SpecError
             If there may be rows and the store cannot be emptied; nothing has changed then.
         """
-        if not (bare or self.emptiable):
+        if not bare:
             raise SpecError(
                 f"the online rows of view {self.view.name!r} were made with other encoders or "
                 f"another version of its table, or not to the end, and Feast offers no way to "
@@ -139,10 +131,6 @@ class OnlineTable:
                 f"materialize."
             )
         self._put_seal(seal.broken())
-        if self.emptiable:
-            # The table, with the seal in it, is dropped and made anew in one transaction.
-            self.store.update(self.config, [self.view], [self.view], [], [], partial=True)
-            self._put_seal(seal.broken())
 
     def finish(self, seal: Seal) -> None:
         """Make the seal whole, or say of an epoch that goes on how far it is.
@@ -236,7 +224,8 @@ class OnlineTable:
         return time.astimezone(timezone.utc)
 
 
-def _seal_value(found: Any) -> bytes | None:
+def seal_value(found: Any) -> bytes | None:
+    """Take the seal from what a store answered for the view's own key."""
     _, values = found
     value = (values or {}).get(SEAL_FEATURE)
     return value.SerializeToString() if value is not None else None

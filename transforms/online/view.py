@@ -11,6 +11,7 @@ import numpy as np
 from deepfeast.transforms.columns import ServiceColumn, resolve_features
 from deepfeast.transforms.errors import (
     EncoderError,
+    HalfMaterialized,
     JoinError,
     SignatureMismatch,
     did_you_mean,
@@ -141,7 +142,13 @@ class OnlineView:
         known, found = self._passed
         if found is not None and seals[0] == known == seals[-1]:
             return found
-        found = check_seals(self.table.view.name, seals, self.expected)
+        name = self.table.view.name
+        if found is not None and None in seals:
+            raise HalfMaterialized(
+                f"the online store said what the rows of view {name!r} were made with, and does "
+                f"so no more: they are being written anew, or were removed. Ask again."
+            )
+        found = check_seals(name, seals, self.expected)
         self._passed = seals[-1], found
         return found
 

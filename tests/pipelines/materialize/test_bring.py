@@ -14,7 +14,9 @@ import pytest
 from deepfeast.transforms import OnlineFeatures
 from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.embeddings.versions import rollback
-from deepfeast.transforms.errors import SignatureMismatch
+from deepfeast.transforms.errors import SignatureMismatch, SpecError
+from deepfeast.transforms.online.redis import RedisTable
+from deepfeast.transforms.online.sqlite import SqliteTable
 from deepfeast.transforms.signature import signature
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -32,13 +34,20 @@ context.set_forkserver_preload(
 @pytest.fixture
 def shirts(shirts):
     """The repo about shirts, with the engine in its feature_store.yaml."""
-    from feast import FeatureStore
-
-    with (shirts.folder / "feature_store.yaml").open("a") as config:
-        config.write("batch_engine: {type: deepfeast.pipelines.engine.BeamEngine, batch_rows: 1}\n")
-    shirts.store = FeatureStore(str(shirts.folder))
+    engine = "{type: deepfeast.pipelines.engine.BeamEngine, batch_rows: 1}"
+    configure(shirts, "", f"batch_engine: {engine}")
     shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "blue tie"}])
     return shirts
+
+
+def configure(shirts, old, new):
+    """Replace a line of feature_store.yaml, or add one, and open the repo again."""
+    from feast import FeatureStore
+
+    path = shirts.folder / "feature_store.yaml"
+    lines = [line for line in path.read_text().splitlines() if line != old]
+    path.write_text("\n".join([*lines, new, ""]))
+    shirts.store = FeatureStore(str(shirts.folder))
 
 
 def vectors(shirts, *ids, **options):
@@ -72,8 +81,6 @@ def test_after_a_rebuild_and_a_rollback_the_store_serves_what_it_says(shirts, ca
 
 
 def test_an_unchanged_table_is_added_to_and_served_all_along(shirts, caplog):
-    from deepfeast.transforms.online.sqlite import SqliteTable
-
     shirts.store.materialize_incremental(NOW)
     online = OnlineFeatures(shirts.folder, SERVED, expect=signature(shirts.store, SERVED))
     seen, write = [], SqliteTable.write_newer
@@ -129,14 +136,38 @@ def test_vectors_pushed_by_a_lookup_go_with_their_encoder(shirts):
         online.matrix([{"id": "newer", "title": "wool hat"}], push=True)
 
 
+def test_a_column_declared_anew_is_written_anew(shirts, caplog):
+    shirts.store.materialize_incremental(NOW)
+    rows = [{"id": "a", "title": "red shirt", "brand": "No One"}]
+    shirts.write([*rows, {"id": "b", "title": "blue tie", "brand": None}])
+    shirts.features = {"vec": "brand"}
+    shirts.declare(WORDS)
+    shirts.store.materialize_incremental(NOW + MINUTE)
+    assert "are of another declaration than its table; all of them are" in caplog.text
+    assert vectors(shirts, "a") == [[2, 3]]
+
+
+def test_a_store_that_cannot_be_emptied_keeps_what_it_has(shirts, monkeypatch):
+    """Feast's interface alone, here over SQLite."""
+    from deepfeast.transforms import feast_api
+
+    monkeypatch.setattr(feast_api, "can_speak_to", lambda store, kind: False)
+    shirts.store.materialize_incremental(NOW)
+    trained = signature(shirts.store, SERVED)
+    assert vectors(shirts, expect=trained) == [[3, 5], [4, 3]]
+    shirts.declare("python:deepfeast.transforms.testing:TextSums?dim=2")
+    shirts.embed(rebuild=True)
+    with pytest.raises(SpecError, match="Give the view a new name"):
+        shirts.store.materialize_incremental(NOW + MINUTE)
+    assert vectors(shirts, expect=trained) == [[3, 5], [4, 3]]
+
+
 def kill_at(folder, place, end):
-    """Materialize, and die at a place."""
+    """Materialize, and die at a place: a method of a table of this kind, before or after."""
     from feast import FeatureStore
 
-    from deepfeast.transforms.online.sqlite import SqliteTable
-
-    name, when = place
-    original = getattr(SqliteTable, name)
+    owner, name, when = place
+    original = getattr(owner, name)
 
     @functools.wraps(original)
     def method(*args, **kwargs):
@@ -145,11 +176,18 @@ def kill_at(folder, place, end):
         original(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(SqliteTable, name, method)
+    setattr(owner, name, method)
     FeatureStore(str(folder)).materialize_incremental(end)
 
 
-def test_wherever_it_is_killed_no_vector_is_served_for_another(shirts):
+@pytest.mark.parametrize("kind", [SqliteTable, RedisTable])
+def test_wherever_it_is_killed_no_vector_is_served_for_another(shirts, kind, request):
+    places = [("begin", "after"), ("write_newer", "after"), ("finish", "before")]
+    if kind is RedisTable:
+        port = request.getfixturevalue("redis_port")
+        settings = f"online_store: {{type: redis, connection_string: '127.0.0.1:{port},db=1'}}"
+        configure(shirts, "online_store: {type: sqlite, path: online.db}", settings)
+        places = [("_scan", "before"), ("write_newer", "after"), ("finish", "after")]
     store = shirts.store
     store.materialize_incremental(NOW)
     old = signature(store, SERVED)
@@ -158,22 +196,16 @@ def test_wherever_it_is_killed_no_vector_is_served_for_another(shirts):
     new = signature(store, SERVED)
     lengths, sums, refused = [[3, 5], [4, 3]], [*shirts.vectors().values()], "refused"
     served = [[answer(shirts, expect) for expect in (old, new, None)]]
-    for place in (
-        ("begin", "after"),
-        ("write_newer", "after"),
-        ("finish", "before"),
-        ("finish", "after"),
-    ):
+    for name, when in places:
+        place = kind, name, when
         process = context.Process(target=kill_at, args=(shirts.folder, place, NOW + MINUTE))
         process.start()
         process.join(120)
         assert process.exitcode == -signal.SIGKILL
         served.append([answer(shirts, expect) for expect in (old, new, None)])
-    assert served == [
-        [lengths, refused, lengths],
-        *[[refused, refused, refused]] * 3,
-        [refused, sums, sums],
-    ]
+    half, done = [refused, refused, refused], [refused, sums, sums]
+    last = done if places[-1] == ("finish", "after") else half
+    assert served == [[lengths, refused, lengths], half, half, last]
     store.materialize_incremental(NOW + MINUTE)
     assert answer(shirts, new) == sums
 

@@ -1,0 +1,56 @@
+"""One feature view in Feast's PostgreSQL store: rows by Feast's own statements, seals by ours."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from deepfeast.transforms.feast_api import postgres_table
+from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal
+from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable, seal_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LISTED = 10_000
+
+
+class PostgresTable(OnlineTable):
+    """One view in Feast's PostgreSQL store."""
+
+    emptiable = True
+
+    def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
+        # One statement, so one moment.
+        protos = [*map(self.entity_keys.to_proto, keys), self.entity_keys.own()]
+        *found, sealed = self._online_read(protos, [*features, SEAL_FEATURE])
+        rows = self._rows(keys, features, found)
+        rows.seals = (seal_value(sealed),)
+        return rows
+
+    def begin(self, seal: Seal, bare: bool = False) -> None:
+        from psycopg import sql
+
+        name, connected = postgres_table(self.store, self.config, self.view)
+        own = self.entity_keys.serialize(self.entity_keys.own())
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        insert = sql.SQL(
+            "INSERT INTO {} (entity_key, feature_name, value, event_ts) VALUES (%s, %s, %s, %s)"
+        )
+        with connected as connection, connection.transaction():
+            connection.execute(sql.SQL("DELETE FROM {}").format(name))
+            record = (own, SEAL_FEATURE, seal.broken().to_bytes(), now)
+            connection.execute(insert.format(name), record)
+
+    def keys(self) -> Iterator[list[Key]]:
+        from psycopg import sql
+
+        name, connected = postgres_table(self.store, self.config, self.view)
+        own = self.entity_keys.serialize(self.entity_keys.own())
+        query = sql.SQL("SELECT DISTINCT entity_key FROM {} WHERE entity_key <> %s").format(name)
+        with connected as connection:
+            found = connection.execute(query, [own]).fetchall()
+            connection.commit()
+        for start in range(0, len(found), LISTED):
+            some = found[start : start + LISTED]
+            yield [self.entity_keys.from_bytes(bytes(key)) for (key,) in some]
