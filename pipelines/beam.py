@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+log = logging.getLogger(__name__)
 DEFAULT_RUNNER = "FnApiRunner"
 # The last is what numpy says of it.
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
@@ -104,10 +107,13 @@ def run_stage(
     )
     with _watched(name, done, total, progress, note):
         try:
-            pipeline.run().wait_until_finish()
+            result = pipeline.run()
+            result.wait_until_finish()
         except Exception as error:
             raise original_error(error) from error
     progress(name, total, total, note())
+    counts = counters(result)
+    log.debug(f"{name}: {counts}", extra={"fields": {"stage": name.lower(), "counters": counts}})
 
 
 @contextmanager
@@ -133,6 +139,36 @@ def _watched(
     finally:
         stop.set()
         thread.join()
+
+
+def counters(result: Any) -> dict[str, int]:
+    """Return the project's counters of a pipeline that has ended; none where a runner has none."""
+    return {
+        counter.key.metric.name: counter.result
+        for counter in result.metrics().query()["counters"]
+        if counter.key.metric.namespace == "deepfeast"
+    }
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep Beam from filling a log that is not its own: its errors are raised anyway.
+
+    A level that somebody has set for the logger ``apache_beam`` stays.
+    """
+    logger, disabled = logging.getLogger("apache_beam"), logging.root.manager.disable
+    # It warns on being imported, by the root logger.
+    logging.disable(logging.WARNING)
+    try:
+        importlib.import_module("apache_beam")
+    finally:
+        logging.disable(disabled)
+    level = logger.level
+    logger.setLevel(level or logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def original_error(error: BaseException) -> BaseException:

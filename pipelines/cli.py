@@ -84,6 +84,9 @@ def embed(
     allowed_rejects: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of values that may be rejected.")
     ] = 0.05,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write what was done to this file, too, for Prometheus.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the embed job: raw table to embedding table, one commit a run.
@@ -91,6 +94,7 @@ def embed(
     Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
     """
     from deepfeast.pipelines.embed import embed as embed_view
+    from deepfeast.pipelines.metrics import Metrics
     from deepfeast.transforms.features import deep_spec
 
     names, options = _split(views or [])
@@ -101,6 +105,7 @@ def embed(
             f"the repo {repo} declares no deep feature view. Run feast apply first."
         )
     runs = []
+    numbers = Metrics(metrics, store.project)
     for name in names:
         with shown(name, quiet=as_json) as progress:
             runs.append(
@@ -115,6 +120,7 @@ def embed(
                     progress=progress,
                 )
             )
+        numbers.embedded(runs[-1])
         if not as_json:
             print_run(runs[-1])
     if as_json:

@@ -12,15 +12,20 @@ keeps what the rows of a deep view were made with.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from feast.infra.common.materialization_job import MaterializationJob, MaterializationJobStatus
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.repo_config import FeastConfigBaseModel
 
+from deepfeast.pipelines.beam import hushed
+from deepfeast.pipelines.materialize.lineage import traced
 from deepfeast.pipelines.materialize.source import needs_feast
+from deepfeast.pipelines.metrics import Metrics
 from deepfeast.transforms.features import deep_spec
 
 if TYPE_CHECKING:
@@ -45,6 +50,8 @@ class BeamEngineConfig(FeastConfigBaseModel):
     """Folder that driver and workers share; needed by remote runners for sources not in files."""
     embed: bool = True
     """Run the embed job of a deep feature view before it is written."""
+    metrics: str | None = None
+    """A file for what was done, as Prometheus reads it; relative to the repo."""
 
 
 @dataclass
@@ -86,6 +93,8 @@ class BeamEngine(ComputeEngine):
         Folder that driver and workers share.
     embed : bool
         Embed deep feature views first.
+    metrics : str, optional
+        File for the numbers of each view, as of Prometheus.
 
     A runner that loses data, Dask's, is refused when the first view is materialized.
     """
@@ -98,12 +107,15 @@ class BeamEngine(ComputeEngine):
         batch_rows: int = 5_000,
         staging: str | None = None,
         embed: bool = True,
+        metrics: str | None = None,
         **feast: Any,
     ):
         feast.pop("type", None)
         super().__init__(**feast)
         self.options = [f"--runner={runner}", *options]
         self.batch_rows, self.staging, self.embed = batch_rows, staging, embed
+        repo = Path(self.repo_config.repo_path or "")
+        self.metrics = Metrics(repo / metrics if metrics else None, self.repo_config.project)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Prepare nothing: a job brings all it needs."""
@@ -127,10 +139,17 @@ class BeamEngine(ComputeEngine):
         view = task.feature_view
         if needs_feast(view):
             return self._with_feast(registry, task, **kwargs)
-        if self.embed and deep_spec(view):
-            self._embed(view)
-        counts = self._write(view, task) if view.online else {}
-        log.info("materialized %s: %s", view.name, counts)
+        started = time.monotonic()
+        counts: dict[str, int] = {}
+        with hushed():
+            if self.embed and deep_spec(view):
+                self._embed(view)
+            if view.online:
+                with traced(self.repo_config, view, counts):
+                    counts.update(self._write(view, task))
+        seconds = time.monotonic() - started
+        self.metrics.materialized(view.name, {**counts, "seconds": seconds})
+        log.info(f"{view.name}: {_told(counts) if view.online else 'not online'}, {seconds:.1f} s")
         return BeamJob(task, counts)
 
     def _with_feast(
@@ -153,7 +172,7 @@ class BeamEngine(ComputeEngine):
 
         repo = str(self.repo_config.repo_path) if self.repo_config.repo_path else None
         store = FeatureStore(repo_path=repo, config=self.repo_config)
-        embed(store, view.name, options=self.options)
+        self.metrics.embedded(embed(store, view.name, options=self.options))
 
     def _write(self, view: FeatureView, task: MaterializationTask) -> dict[str, int]:
         from deepfeast.pipelines.materialize.bring import bring_online
@@ -168,3 +187,13 @@ class BeamEngine(ComputeEngine):
             batch_rows=self.batch_rows,
             staging=self.staging,
         )
+
+
+def _told(counts: dict[str, int]) -> str:
+    """Say what was counted; not every runner counts."""
+    if not counts:
+        return "brought online"
+    return (
+        f"{counts.get('rows_written', 0):,} rows written online, "
+        f"{counts.get('rows_older_than_stored', 0):,} older than those stored"
+    )

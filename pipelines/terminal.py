@@ -135,14 +135,7 @@ def open_repo(repo: Path) -> FeatureStore:
 
 def print_run(run: Any) -> None:
     """Say what a `Run` of the embed job did."""
-    if run.version is None:
-        say(f"{run.view}: nothing new in {run.source_rows:,} rows; nothing committed")
-    else:
-        say(
-            f"{run.view}: {run.rows:,} of {run.source_rows:,} rows were new: {run.encoded:,} "
-            f"contents encoded, {run.reused:,} reused, {run.missing:,} missing, {run.rejected:,} "
-            f"rejected; version {run.version}, {run.seconds:.1f} s"
-        )
+    say(run.summary())
     for reason, found in run.reasons.items():
         say(f"  {reason}: {found['count']:,}")
         for example in found["examples"]:

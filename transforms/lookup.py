@@ -6,6 +6,7 @@ answers with the columns a model was trained on, in their order, as a frame or a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ from deepfeast.transforms.columns import ServiceColumn, service_columns
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.feast_api import open_store
 from deepfeast.transforms.online.cells import Asked, cast_cells, read_rows, typed
+from deepfeast.transforms.online.counts import Counts
 from deepfeast.transforms.online.protos import to_numbers, to_scalars, to_vectors
 from deepfeast.transforms.online.view import (
     ENCODED,
@@ -63,6 +65,10 @@ class OnlineFeatures:
         Of what is served: columns, and the fingerprints that the online store names, as it says
         now; those of the embedding table where the store says nothing.
 
+    counts : Counts
+        How many values were present, missing, expired, encoded…, and the time that lookups took;
+        Prometheus is told the same.
+
     Raises
     ------
     SourceNotFound
@@ -94,6 +100,7 @@ class OnlineFeatures:
         self._kinds = {f.name: f.dtype.to_value_type() for f in self.features}
         self._full_names = full_feature_names
         self._encoders: dict[str, Encoder] = {}
+        self.counts = Counts(self._service or "")
         self._views, self._computed = open_views(self.store, service, self.features)
         if expect is not None:
             self._expect(expect if isinstance(expect, dict) else load_signature(expect))
@@ -171,8 +178,10 @@ class OnlineFeatures:
         """
         import pandas as pd
 
+        started = time.perf_counter()
         found, index = self._find(rows, push, now, bad_rows)
         frame = self._assemble(found, index)
+        self.counts.add(found.values(), started)
         if not statuses:
             return frame
         told = {feature.name: found[feature.name].statuses() for feature in self.features}
@@ -199,6 +208,7 @@ class OnlineFeatures:
         JoinError
             If a feature is no number.
         """
+        started = time.perf_counter()
         found, index = self._find(rows, push, now, bad_rows)
         X = np.empty((len(index), len(self.columns)), np.float32)
         start = 0
@@ -209,6 +219,7 @@ class OnlineFeatures:
             else:
                 self._vectors(feature, found[feature.name], X[:, start:stop])
             start = stop
+        self.counts.add(found.values(), started)
         return X, list(self.columns)
 
     def _find(
@@ -217,12 +228,12 @@ class OnlineFeatures:
         if bad_rows not in ("raise", "reject"):
             raise JoinError(f"bad_rows={bad_rows!r}: expected 'raise' or 'reject'.")
         asked = read_rows(rows)
-        time = now or datetime.now(timezone.utc)
+        moment = now or datetime.now(timezone.utc)
         keys = [view.keys(asked) for view in self._views]
         found: dict[str, Found] = {}
         for view, its_keys in zip(self._views, keys, strict=True):
             answer = view.read(
-                [None if r in asked.bad else k for r, k in enumerate(its_keys)], time
+                [None if r in asked.bad else k for r, k in enumerate(its_keys)], moment
             )
             for feature in answer.values():
                 feature.bad.update(asked.bad)
@@ -234,9 +245,9 @@ class OnlineFeatures:
         for view in self._views:
             self._encode_missing(view, asked, found)
             if push:
-                view.push(found, time)
+                view.push(found, moment)
         if self._computed:
-            found |= self._ask_feast(asked, time)
+            found |= self._ask_feast(asked, moment)
         return found, asked.index
 
     def _give(self, view: OnlineView, asked: Asked, found: dict[str, Found]) -> None:

@@ -238,6 +238,17 @@ def together(counts: Sequence[Callable[[], int]]) -> Callable[[], int]:
     return lambda: sum(count() for count in counts)
 
 
+def kept(view: str, run: str, spills: Iterable[Spill], published: bool) -> str:
+    """Say what an interrupted run leaves behind."""
+    if published:
+        return f"View {view!r}: the run was committed."
+    vectors = together([spill.encoded(run) for spill in spills])()
+    return (
+        f"View {view!r}: nothing was committed; {vectors:,} vectors that were encoded are kept, "
+        f"and the next run reuses them."
+    )
+
+
 def _rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,10 @@ WINDOW = 4096
 Progress = Callable[..., None]
 
 
+def silent(stage: str, done: int, total: int, note: str = "") -> None:
+    """Report no progress."""
+
+
 @dataclass
 class Run:
     """What a run did.
@@ -37,7 +42,13 @@ class Run:
         a row of this one, cells without content, and cells that could not be encoded.
     reasons : dict of str to dict
         By reason of rejection: ``count`` and up to three ``examples``.
+    bytes : int
+        Of the data files that were published.
+    fingerprints : dict of str to str
+        Of the encoder, by feature.
     seconds : float
+    stages : dict of str to float
+        The same by stage, as far as it came: hash, plan, encode, write, publish.
     """
 
     view: str
@@ -50,7 +61,28 @@ class Run:
     missing: int = 0
     rejected: int = 0
     reasons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bytes: int = 0
+    fingerprints: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+
+    def reached(self, stage: str) -> None:
+        """Note that a stage has ended: what was not noted yet is its time."""
+        elapsed = time.monotonic() - self._began
+        self.stages[stage] = round(elapsed - sum(self.stages.values()), 6)
+
+    def summary(self) -> str:
+        """Tell in a line what was done."""
+        if self.version is None:
+            return f"{self.view}: nothing new in {self.source_rows:,} rows; nothing committed"
+        return (
+            f"{self.view}: {self.rows:,} of {self.source_rows:,} rows were new: {self.encoded:,} "
+            f"contents encoded, {self.reused:,} reused, {self.missing:,} missing, "
+            f"{self.rejected:,} rejected; version {self.version}, {self.seconds:.1f} s"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, for JSON."""

@@ -8,6 +8,7 @@ This is the one place that opens the run's folder and its session, keeps the ord
 from __future__ import annotations
 
 import functools
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,9 @@ import pyarrow as pa
 
 from deepfeast.pipelines.embed import plan
 from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
-from deepfeast.pipelines.embed.folder import RunFolder, Spill, together
-from deepfeast.pipelines.embed.job import Job, Progress, Run
+from deepfeast.pipelines.embed.folder import RunFolder, Spill, kept, together
+from deepfeast.pipelines.embed.job import Job, Progress, Run, silent
+from deepfeast.pipelines.embed.lineage import traced
 from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
 from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
 from deepfeast.pipelines.embed.reuse import reuse
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
 PART_ROWS = 16_384
+log = logging.getLogger(__name__)
 Stage = Callable[..., None]
 
 
@@ -111,10 +114,10 @@ def embed(
         # Opened first, since nothing is to be made in a folder of others; and again once it is
         # ours, since whoever held it may have published.
         table.open()
-        with table.held(run.run_id):
+        with table.held(run.run_id), traced(store, feature_view, spec, run):
             embedding = EmbedRun(store, feature_view, spec, table, table.open(), run, rebuild)
             embedding.run_job(
-                since, until, fit_until, allowed_rejects, options, threads, progress or _silent
+                since, until, fit_until, allowed_rejects, options, threads, progress or silent
             )
     except BaseException as error:
         if fresh:
@@ -124,11 +127,8 @@ def embed(
             raise
         raise told from error
     run.seconds = time.monotonic() - started
+    log.info(run.summary(), extra={"fields": run.to_dict()})
     return run
-
-
-def _silent(stage: str, done: int, total: int, note: str = "") -> None:
-    pass
 
 
 class EmbedRun:
@@ -169,13 +169,15 @@ class EmbedRun:
         run = self.run
         try:
             job = self._job(since, until, fit_until, threads or local_threads(options))
-            run.source_rows = job.source.rows
+            run.source_rows, run.fingerprints = job.source.rows, self.encoders.fingerprints
             self.folder.make()
             for spill, _ in job.groups():
                 spill.make()
             self._hash(stage, job)
+            run.reached("hash")
             with opened(self.folder.overflow) as session:
                 rows, contents = self._new_rows(session, job)
+                run.reached("plan")
                 if run.rows:
                     self._encode(stage, session, job, rows, contents)
                 rejects = self._rejects(session, job, rows)
@@ -183,19 +185,23 @@ class EmbedRun:
                 judge(run.view, found, contents, run.source_rows, allowed_rejects)
                 run.rejected, run.reasons = found.cells, found.reasons
                 run.encoded -= found.contents
+                run.reached("encode")
                 if not run.rows:
                     return
                 parts = self._locate(session, job, rows)
             created = time.time_ns() // 1000
             self._write(stage, job, parts, created)
+            run.reached("write")
             self._publish(job, rejects, created)
+            run.reached("publish")
         except BaseException as error:
             # An interrupt may come right after the commit, whose files must then stay.
             published = self._published()
             if not published:
                 self.table.discard(run.run_id)
             if isinstance(error, KeyboardInterrupt):
-                error.add_note(self._kept(published))
+                spills = {Spill(self.table.spill(m)) for m in self.encoders.fingerprints.values()}
+                error.add_note(kept(run.view, run.run_id, spills, published))
             raise
         finally:
             self.folder.remove()
@@ -206,17 +212,6 @@ class EmbedRun:
         delta = self.table.open()
         commits = self.table.commits(delta) if delta else []
         return bool(commits) and commits[0].meta["run_id"] == self.run.run_id
-
-    def _kept(self, published: bool) -> str:
-        """Say what an interrupted run leaves behind."""
-        if published:
-            return f"View {self.run.view!r}: the run was committed."
-        spills = {Spill(self.table.spill(mark)) for mark in self.encoders.fingerprints.values()}
-        vectors = together([spill.encoded(self.run.run_id) for spill in spills])()
-        return (
-            f"View {self.run.view!r}: nothing was committed; {vectors:,} vectors that were encoded "
-            f"are kept, and the next run reuses them."
-        )
 
     def _job(
         self,
@@ -373,6 +368,7 @@ class EmbedRun:
         parts = self.folder.parts()
         files = data_files(parts, run.run_id, run.rows)
         run.missing = missing_cells(parts, rejects)
+        run.bytes = sum(part["size"] for part in parts)
         add_rejects(self.table, stamped(rejects, run.run_id, created), run.run_id)
         self.encoders.keep_fits()
         run.version = self.table.publish(

@@ -56,6 +56,7 @@ class HashSlice(beam.DoFn):
             rejects.append(bad)
         job.folder.write_unread(part.number, pa.concat_tables(rejects))
         job.folder.write_hashes(part.number, pa.concat_tables(batches), part.rows)
+        count("read", "rows", part.rows)
         yield part.rows
 
     def _times(self) -> list[str]:
@@ -86,6 +87,7 @@ class HashSlice(beam.DoFn):
         keep = self._keep(table, left_out)
         rejects = {(row, name): why for (row, name), why in rejects.items() if keep[row]}
         rejects |= {(row, ""): why for row, why in sorted(left_out.items())}
+        _count_rejects(rejects)
         named = reject_table(job, table.select([*columns]), rejects)
         return table.filter(pa.array(keep)), named
 
@@ -136,6 +138,14 @@ def reject_table(job: Job, rows: pa.Table, rejects: dict[tuple[int, str], Reject
     for index, field in enumerate(REJECT_FIELDS):
         chosen = chosen.append_column(field, pa.array([v[index] for v in values], pa.string()))
     return chosen
+
+
+def _count_rejects(rejects: dict[tuple[int, str], Reject]) -> None:
+    """Count rejects by feature and reason; a row without a key is of no feature."""
+    for (name, reason), number in Counter(
+        (n, why.reason) for (_, n), why in rejects.items()
+    ).items():
+        count(f"{REJECTS}_{reason}", name or "row", number)
 
 
 class EncodeSlice(beam.DoFn):
@@ -199,6 +209,7 @@ class EncodeSlice(beam.DoFn):
         if rejects:
             keys = [*self.job.keys, self.job.source.timestamp]
             named = {(position, feature.name): why for position, why in rejects.items()}
+            _count_rejects(named)
             bad = reject_table(self.job, window.select(keys), named).append_column(
                 "hash", hashes.take(pa.array(list(rejects), pa.int64()))
             )
@@ -246,12 +257,16 @@ class WriteRows(beam.DoFn):
         for feature in self.job.features:
             vectors = self._gather(rows, feature)
             missing[feature.name] = vectors.null_count
+            count("written", feature.name, len(vectors) - vectors.null_count)
+            count("null", feature.name, vectors.null_count)
             table = table.append_column(feature.name, vectors)
             hashes = rows[feature.hash_column].cast(HASH_TYPE)
             table = table.append_column(feature.hash_column, hashes)
         path = self.target / f"part-{planned.stem}.parquet"
         write_table(table, path, **file_options(keys.column_names))
         size = path.stat().st_size
+        count("written", "rows", len(rows))
+        count("written", "bytes", size)
         part = {"path": path.name, "size": size, "rows": len(rows), "missing": missing}
         self.job.folder.write_part(planned, part)
         yield len(rows)

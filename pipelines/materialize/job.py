@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
-from deepfeast.pipelines.beam import original_error, pipeline_options
+from deepfeast.pipelines.beam import counters, original_error, pipeline_options
 from deepfeast.pipelines.materialize.source import Source
 from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.files.columns import SourceColumns
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 KEYS_PER_PART = 5_000_000
 # Of one write: more is held several times over, as columns, as bytes and by the store.
 BATCH_BYTES = 1 << 20
+# The latest rows, those of them that were written or not, and the bytes handed to the store.
+COUNTS = ("rows_found", "rows_written", "rows_older_than_stored", "bytes_written")
 Place = tuple[int, bytes]
 T = TypeVar("T")
 
@@ -43,9 +45,11 @@ class FindLatest(beam.DoFn):
 
     def __init__(self, source: Source, span: Span, parts: int):
         self.source, self.span, self.parts = source, span, parts
+        self.found = Metrics.counter("deepfeast", "rows_found")
 
     def process(self, part: int) -> Iterator[Place]:
         found = find_latest(self.source, self.span, part, self.parts)
+        self.found.inc(len(found))
         for group, rows in self.source.table.by_group(found):
             yield group, rows.tobytes()
 
@@ -77,6 +81,7 @@ class WriteOnline(beam.DoFn):
         self.pickled = pickle.dumps((config, view))
         self.written = Metrics.counter("deepfeast", "rows_written")
         self.older = Metrics.counter("deepfeast", "rows_older_than_stored")
+        self.bytes = Metrics.counter("deepfeast", "bytes_written")
 
     def setup(self) -> None:
         self.table, self.view = open_online(self.pickled)
@@ -88,6 +93,7 @@ class WriteOnline(beam.DoFn):
             written = self.table.write_newer(rows, self.epoch)
             self.written.inc(written)
             self.older.inc(len(rows.keys) - written)
+            self.bytes.inc(sum(len(v or b"") for column in rows.values.values() for v in column))
 
 
 def read_rows(
@@ -212,7 +218,7 @@ def run(
     Returns
     -------
     dict of str to int
-        ``rows_written`` and ``rows_older_than_stored``, where the runner reports metrics.
+        `COUNTS`; empty where the runner reports no metrics.
 
     Raises
     ------
@@ -233,13 +239,5 @@ def run(
         result.wait_until_finish()
     except Exception as error:
         raise original_error(error) from error
-    return _counts(result)
-
-
-def _counts(result: Any) -> dict[str, int]:
-    found: Sequence[Any] = result.metrics().query()["counters"]
-    return {
-        counter.key.metric.name: counter.result
-        for counter in found
-        if counter.key.metric.namespace == "deepfeast"
-    }
+    counts = counters(result)
+    return {name: counts.get(name, 0) for name in COUNTS} if counts else {}

@@ -1,5 +1,6 @@
 """What a worker raised reaches the user whole, whatever the runner does to its text."""
 
+import logging
 import socket
 import subprocess
 import time
@@ -7,7 +8,7 @@ import time
 import apache_beam as beam
 import pytest
 
-from deepfeast.pipelines.beam import original_error, run_stage
+from deepfeast.pipelines.beam import hushed, original_error, run_stage
 from deepfeast.transforms import errors
 
 MESSAGE = """the file a.parquet is damaged:
@@ -82,3 +83,40 @@ def test_text_that_goes_on_behind_an_error_is_not_of_it():
     for more in ("\n\nDuring handling of the above exception, another", "\nTraceback (most", "\n"):
         told = original_error(RuntimeError(f"failed: {name}: {MESSAGE}{more}"))
         assert (type(told), str(told)) == (errors.SourceError, MESSAGE)
+
+
+def test_beam_is_hushed_for_a_while_unless_somebody_wants_to_hear_it():
+    logger = logging.getLogger("apache_beam")
+    logger.setLevel(logging.NOTSET)
+    with hushed():
+        assert logger.getEffectiveLevel() == logging.CRITICAL
+    assert logger.level == logging.NOTSET
+    logger.setLevel(logging.INFO)
+    try:
+        with hushed():
+            assert logger.level == logging.INFO
+    finally:
+        logger.setLevel(logging.NOTSET)
+
+
+def test_what_workers_count_can_be_read_in_the_log(shirts, caplog):
+    shirts.write(
+        [
+            {"id": "a", "title": "red shirt"},
+            {"id": "b", "title": None},
+            {"id": "c", "title": "poison"},
+        ]
+    )
+    caplog.set_level("DEBUG", "deepfeast.pipelines.beam")
+    run = shirts.embed(allowed_rejects=0.5)
+    told = {r.fields["stage"]: r.fields["counters"] for r in caplog.records if hasattr(r, "fields")}
+    assert told == {
+        "hash": {"rows_read": 3},
+        "encode": {"vec_values": 2, "vec_rejects": 1, "vec_rejects_poisoned": 1},
+        "write": {
+            "vec_written": 1,
+            "vec_null": 2,
+            "rows_written": 3,
+            "bytes_written": run.bytes,
+        },
+    }

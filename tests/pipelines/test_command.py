@@ -64,14 +64,19 @@ def test_a_mistake_ends_with_one_line_and_its_code(shirts, words, code, message)
 
 
 def test_bad_data_ends_with_65_and_nothing_new_with_0(shirts):
-    shirts.write([{"id": "a", "title": "poison"}, {"id": "b", "title": "red shirt"}])
+    titles = {"a": "poison", "b": "red shirt", "c": "poison ivy"}
+    shirts.write([{"id": key, "title": title} for key, title in titles.items()])
     done = deepfeast(shirts.folder, "embed", "--log", "json")
     assert done.exit_code == 65
     told = lines(done)
     assert [line["stage"] for line in told[:-1]] == ["hash", "encode"]
     assert told[-1]["error"] == "TooManyRejects"
     assert told[-1]["exit_code"] == 65
-    accepted = ["embed", "--allowed-rejects", "0.5", "--quiet"]
+    accepted = ["embed", "--allowed-rejects", "0.7", "--quiet"]
+    file = shirts.folder / "metrics" / "deepfeast.prom"
+    done = deepfeast(shirts.folder, *accepted, "--log", "json", "--metrics", str(file))
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert 'deepfeast_embed_rows{project="shirts",view="deep"} 3.0' in file.read_text()
     for _ in range(2):
         done = deepfeast(shirts.folder, *accepted)
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")

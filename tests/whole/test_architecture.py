@@ -30,7 +30,7 @@ deep_columns
 estimators
 """
 PIPELINES = """
-beam terminal junit
+beam terminal junit lineage metrics
 command
 embed
 materialize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from deepfeast.transforms.online.seal import Seal, check_seals
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from feast import FeatureStore, RepoConfig
 
@@ -70,6 +71,12 @@ class Found:
         for row in self.bad:
             found[row] = REJECTED
         return found
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the rows by status."""
+        if not self.filled and not self.bad and all(self.values):
+            return {PRESENT: len(self.values)}
+        return Counter(self.statuses())
 
 
 @dataclass
