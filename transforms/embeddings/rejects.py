@@ -82,14 +82,22 @@ def compact_rejects(table: EmbeddingTable, name: str, keep: timedelta) -> None:
         rejects = known.to_pyarrow_table()
         part = _write(table, rejects, name)
         commit_files(table.rejects, rejects.schema, [part], table=known, instead_of=old)
+        # A table stays as it was opened, whatever is committed.
+        known = open_delta(table.rejects, table.options)
+        assert known is not None
         known.create_checkpoint()
-    hours = int(keep.total_seconds() // 3600)
-    if known.vacuum(hours, enforce_retention_duration=False):
-        known.vacuum(hours, dry_run=False, enforce_retention_duration=False)
     since = (datetime.now(timezone.utc) - keep).timestamp() * 1000
-    before = max((c["version"] for c in known.history() if c["timestamp"] <= since), default=0)
-    for entry in covered(Path(table.rejects), before):
-        entry.unlink()
+    log = known.history()
+    before = max((one["version"] for one in log if one["timestamp"] <= since), default=0)
+    needed = set()
+    for version in {one["version"] for one in log if one["version"] >= before}:
+        seen = open_delta(table.rejects, table.options, version)
+        needed |= {file["path"] for file in named_files(seen)} if seen else set()
+    folder = Path(table.rejects)
+    # A file that no version names is of a run that was killed before it published.
+    gone = [path for path in folder.glob("*.parquet") if path.name not in needed]
+    for path in [*gone, *covered(folder, before)]:
+        path.unlink()
 
 
 def standing_rejects(table: EmbeddingTable) -> pa.Table | None:
