@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from deepfeast.transforms.feast_api import postgres_table
-from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal
+from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable, seal_value
 
 if TYPE_CHECKING:
@@ -41,6 +41,20 @@ class PostgresTable(OnlineTable):
             connection.execute(sql.SQL("DELETE FROM {}").format(name))
             record = (own, SEAL_FEATURE, seal.broken().to_bytes(), now)
             connection.execute(insert.format(name), record)
+
+    def finish(self, seal: Seal) -> None:
+        from psycopg import sql
+
+        name, connected = postgres_table(self.store, self.config, self.view)
+        key = (self.entity_keys.serialize(self.entity_keys.own()), SEAL_FEATURE)
+        where = "WHERE entity_key = %s AND feature_name = %s"
+        held = sql.SQL(f"SELECT value FROM {{}} {where} FOR UPDATE").format(name)
+        made = sql.SQL(f"UPDATE {{}} SET value = %s {where}").format(name)
+        with connected as connection, connection.transaction():
+            found = connection.execute(held, key).fetchone()
+            known = Seal.from_bytes(bytes(found[0])) if found else None
+            check_epoch(self.view.name, known, seal.epoch)
+            connection.execute(made, (seal.to_bytes(), *key))
 
     def keys(self) -> Iterator[list[Key]]:
         from psycopg import sql

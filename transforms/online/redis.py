@@ -142,6 +142,8 @@ class RedisTable(OnlineTable):
         with client.pipeline(transaction=False) as pipe:
             fill(pipe)
             pipe.execute()
+        if epoch is not None:
+            self._disown(epoch)
 
     def _ask(self, keys: list[bytes], fields: list[bytes]) -> list[Sequence[bytes | None]]:
         """Read some fields of some hashes in one round trip."""

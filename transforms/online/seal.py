@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 SEAL_FEATURE = "_deepfeast_seal"
 
 
+def _new_epoch() -> str:
+    return secrets.token_hex(8)
+
+
 @dataclass(frozen=True)
 class Seal:
     """What a view's rows in an online store were made with.
@@ -49,7 +53,7 @@ class Seal:
     version: int
     created: int
     columns: dict[str, list[Any]]
-    epoch: str = field(default_factory=lambda: secrets.token_hex(8))
+    epoch: str = field(default_factory=_new_epoch)
     complete: bool = True
 
     @classmethod
@@ -86,6 +90,10 @@ class Seal:
     def broken(self) -> Seal:
         """Return the seal as it is while rows are written."""
         return dataclasses.replace(self, complete=False)
+
+    def spoilt(self) -> Seal:
+        """Return the broken seal of an epoch that nobody is writing."""
+        return dataclasses.replace(self, epoch=_new_epoch(), complete=False)
 
     def holds(self, table: Seal) -> bool:
         """Tell whether every row is of the table's version, though some may not be online yet."""

@@ -179,7 +179,19 @@ class OnlineTable:
         ]
         if data:
             self.store.online_write_batch(self.config, self.view, data, None)
+        if epoch is not None:
+            self._disown(epoch)
         return len(data)
+
+    def _disown(self, epoch: str) -> None:
+        """Spoil the seal that rows were written under between its check and their arrival.
+
+        Whoever began that epoch cannot finish it either: its rows are no longer all there is.
+        """
+        seal = self.seal()
+        if seal is not None and seal.epoch != epoch:
+            self._put_seal(seal.spoilt())
+        check_epoch(self.view.name, seal, epoch)
 
     def keys(self) -> Iterator[list[Key]] | None:
         """Yield the keys of all rows, some at a time; None where the store cannot list them."""

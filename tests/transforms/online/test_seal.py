@@ -128,6 +128,28 @@ def test_what_an_epoch_before_still_writes_never_arrives(store):
     assert look(store, "a") == [3.0]
 
 
+@pytest.mark.parametrize("online_store", ["postgres"], indirect=True)
+def test_what_slips_in_between_check_and_arrival_spoils_the_seal(store, monkeypatch):
+    late, table = table_of(store), table_of(store)
+    late.begin(OLD)
+    insert = late.store.online_write_batch
+
+    def overtaken(*args):
+        monkeypatch.setattr(late.store, "online_write_batch", insert)
+        table.begin(NEW)
+        write(table, NEW, b=3.0)
+        table.finish(NEW)
+        insert(*args)
+
+    monkeypatch.setattr(late.store, "online_write_batch", overtaken)
+    with pytest.raises(RunInProgress):
+        write(late, OLD, a=1.0)
+    with pytest.raises(HalfMaterialized):
+        look(store, "a")
+    with pytest.raises(RunInProgress):
+        table.finish(NEW)
+
+
 def test_who_reads_while_others_begin_anew_never_gets_a_mixture(store):
     """Two encoders take turns at the store; what a reader gets is all of one, or a refusal."""
     table, answers, over = table_of(store), [], threading.Event()
