@@ -123,7 +123,7 @@ def soak(shop: Shop, nights: int) -> int:
         **{f"lookups_{name}": number for name, number in looked.items()},
         "goals_met": [
             *(["agree"] if not wrong else []),
-            *(["files"] if after <= 10 else []),
+            *(["files"] if after <= 12 else []),
             *(["slowdown"] if took[1] <= 1.2 * took[0] else []),
         ],
     }

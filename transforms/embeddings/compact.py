@@ -8,10 +8,9 @@ the old files, which stay until nobody can be reading them any more.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,7 +21,9 @@ from deepfeast.transforms.embeddings.check import check_table
 from deepfeast.transforms.embeddings.rejects import compact_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, file_options
 from deepfeast.transforms.embeddings.vacuum import KEEP, Swept, sweep
+from deepfeast.transforms.embeddings.versions import file_schema, version_files
 from deepfeast.transforms.features import CREATED
+from deepfeast.transforms.files.damage import file_faults
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -39,7 +40,7 @@ class Compacted:
     Attributes
     ----------
     before, after : int
-        Data files of the table.
+        Data files of all versions.
     rows : int
         Rows that were written anew.
     version : int or None
@@ -67,10 +68,9 @@ class Compacted:
 
 
 def compact(table: EmbeddingTable, keep: timedelta = KEEP) -> Compacted:
-    """Write the small files of the current version into large ones, in one commit.
+    """Write the small files of each version into large ones, in one commit.
 
-    No row, version, run or fingerprint changes. Earlier versions keep their files. Memory holds
-    about twice 16,384 rows.
+    No row, version, run or fingerprint changes. Memory holds about twice 16,384 rows.
 
     Parameters
     ----------
@@ -94,59 +94,92 @@ def compact(table: EmbeddingTable, keep: timedelta = KEEP) -> Compacted:
     with table.held(name):
         delta = table.must_exist()
         check_table(table, delta, rebuild=False)
-        files = table.files(delta.version())
-        small = [file for file in files if file["size"] < FILE_BYTES / 2]
-        version, parts = None, small
-        if len(small) > 1:
-            try:
-                parts = [
-                    {**part, "path": f"{name}/{part['path']}"}
-                    for part in _merge(table, delta, small, table.data(name))
-                ]
-                version = _publish(table, delta, name, small, parts)
-            except BaseException:
-                table.discard(name)
-                raise
+        files = version_files(table, table.commits(delta))
+        try:
+            merged = {
+                number: one
+                for number, found in files.items()
+                if not file_faults(table.path, found)
+                and (one := _merge(table, name, number, found))
+            }
+            version = _publish(table, delta, name, files, merged) if merged else None
+        except BaseException:
+            table.discard(name)
+            raise
+        if merged:
             table.must_exist().create_checkpoint()
         compact_rejects(table, name, keep)
         swept = sweep(table, keep)
-    rows = sum(part["rows"] for part in parts) if version is not None else 0
-    return Compacted(len(files), len(files) - len(small) + len(parts), rows, version, swept)
+    before = sum(len(found) for found in files.values())
+    fewer = sum(len(one.small) - len(one.parts) for one in merged.values())
+    rows = sum(part["rows"] for one in merged.values() for part in one.parts)
+    return Compacted(before, before - fewer, rows, version, swept)
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """The small files of a version, and the large ones that have their rows."""
+
+    small: list[dict[str, Any]]
+    parts: list[dict[str, Any]]
+
+    def of(self, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the files of the version, with these in the place of those."""
+        return [*(file for file in files if file not in self.small), *self.parts]
 
 
 def _publish(
     table: EmbeddingTable,
     delta: DeltaTable,
     name: str,
-    small: Sequence[dict[str, Any]],
-    parts: Sequence[dict[str, Any]],
+    files: Mapping[int, list[dict[str, Any]]],
+    merged: Mapping[int, _Merged],
 ) -> int:
+    """Commit the new files of the current version; say of earlier ones which they have now."""
     meta = dict(table.commits(delta)[0].meta)
     meta.pop("rollback", None)
-    meta["compact"] = {"folder": name, "before": len(small), "after": len(parts)}
-    schema = table.dataset(delta).schema
-    return table.publish(schema, parts, meta, delta.version(), replace=False, instead_of=small)
+    current = merged.get(meta["generation"], _Merged([], []))
+    meta["compact"] = {
+        "folder": name,
+        "files": {
+            number: one.of(files[number])
+            for number, one in merged.items()
+            if number != meta["generation"]
+        },
+    }
+    return table.publish(
+        table.dataset(delta).schema,
+        current.parts,
+        meta,
+        delta.version(),
+        replace=False,
+        instead_of=current.small,
+    )
 
 
 def _merge(
-    table: EmbeddingTable, delta: DeltaTable, files: Sequence[dict[str, Any]], target: Path
-) -> list[dict[str, Any]]:
-    """Write the rows of some files into large ones; return these."""
-    target.mkdir()
-    schema = table.dataset(delta).schema
+    table: EmbeddingTable, name: str, number: int, files: Sequence[dict[str, Any]]
+) -> _Merged | None:
+    """Write the rows of a version's small files into large ones; None where that is no use."""
+    small = [file for file in files if file["size"] < FILE_BYTES / 2]
+    if len(small) < 2:
+        return None
+    target = table.data(name)
+    target.mkdir(exist_ok=True)
+    schema = file_schema(table.path / small[0]["path"])
     row = schema.names[: schema.get_field_index(CREATED)]
-    groups = regroup(_batches(table, files, schema), GROUP_ROWS)
+    groups = regroup(_batches(table, small, schema), GROUP_ROWS)
     parts: list[dict[str, Any]] = []
     group = next(groups, None)
     while group is not None:
-        path, rows = target / f"part-{len(parts):06d}.parquet", 0
+        path, rows = target / f"version-{number}-{len(parts):06d}.parquet", 0
         with pq.ParquetWriter(path, schema, **file_options(row)) as writer:
             while group is not None and (not rows or path.stat().st_size < FILE_BYTES):
                 writer.write_table(group)
                 rows += len(group)
                 group = next(groups, None)
-        parts.append({"path": path.name, "size": path.stat().st_size, "rows": rows})
-    return parts
+        parts.append({"path": f"{name}/{path.name}", "size": path.stat().st_size, "rows": rows})
+    return _Merged(small, parts)
 
 
 def _batches(

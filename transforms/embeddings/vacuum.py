@@ -135,12 +135,12 @@ def _delete(paths: Sequence[Path], swept: Swept) -> None:
 
 
 def _replaced(table: EmbeddingTable, late: Sequence[Commit]) -> set[str]:
-    """Return the files that readers may have open: those that were just replaced."""
+    """Return the files that readers may have open: those that were current just now."""
     first = first_entry(table.path)
     return {
         file["path"]
         for commit in late
-        if commit.kind == "compact" and commit.version > first
+        if commit.version > first
         for file in table.files(commit.version - 1)
     }
 

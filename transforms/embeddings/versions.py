@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -71,10 +72,16 @@ def version_files(table: EmbeddingTable, commits: list[Commit]) -> dict[int, lis
     """Return by number of a version its data files: ``path``, ``size`` and ``rows`` each."""
     newest = {commit.meta["generation"]: commit.version for commit in reversed(commits)}
     first, kept = first_entry(table.path), read_archive(table.scratch)["files"]
-    return {
+    files = {
         number: table.files(version) if version >= first else kept.get(str(number), [])
         for number, version in newest.items()
     }
+    for commit in reversed(commits):
+        for name, found in commit.meta.get("compact", {}).get("files", {}).items():
+            # Compacted when it was no longer current, and not made current again since.
+            if commit.version > newest[int(name)]:
+                files[int(name)] = found
+    return files
 
 
 def _runs(commits: list[Commit]) -> list[Commit]:
@@ -100,14 +107,15 @@ def rollback(table: EmbeddingTable, number: int) -> int:
         commits = table.commits(delta)
         newest = next(c for c in commits if c.meta["generation"] == number)
         files = version_files(table, commits)[number]
-        schema = _plain(pq.read_schema(table.path / files[0]["path"]))
+        schema = file_schema(table.path / files[0]["path"])
         meta = {**newest.meta, "rollback": delta.version()}
         meta.pop("compact", None)
         return table.publish(schema, files, meta, delta.version(), replace=True)
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """Write the schema of a data file as Delta's: it knows one name of the zone UTC."""
+def file_schema(path: Path) -> pa.Schema:
+    """Return the schema of a data file as Delta writes it: it knows one name of the zone UTC."""
+    schema = pq.read_schema(path)
     fields = [
         field.with_type(EVENT_TIME) if getattr(field.type, "tz", None) else field
         for field in schema

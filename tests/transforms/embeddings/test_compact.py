@@ -12,10 +12,12 @@ from deepfeast.transforms.embeddings import compact as module
 from deepfeast.transforms.embeddings.compact import compact
 from deepfeast.transforms.embeddings.rejects import add_rejects, read_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable
+from deepfeast.transforms.embeddings.vacuum import vacuum
 from deepfeast.transforms.embeddings.versions import list_versions, rollback
 from deepfeast.transforms.errors import RunInProgress
 
 NOW = timedelta(0)
+TWO = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 
 
 def rows(table):
@@ -72,21 +74,44 @@ def test_runs_go_on_as_if_nothing_had_been(nights, table_of):
     assert len(DeltaTable(table.rejects).to_pyarrow_table()) == len(rejects)
 
 
-def test_an_earlier_version_is_there_after_its_log_has_gone(two_versions, table_of):
+def test_an_earlier_version_is_compacted_too_and_there_after_its_log_has_gone(
+    two_versions, table_of
+):
     table = table_of(two_versions)
     two_versions.write([{"id": "c", "title": "scarf"}])
     two_versions.embed()
-    compact(table, NOW)
+    done = compact(table, NOW)
+    assert (done.before, done.after, done.rows) == (4, 2, 5)
     assert not (table.path / "_delta_log" / f"{0:020d}.json").exists()
     rollback(table, 1)
     assert two_versions.vectors() == {"a": [3, 5], "b": [3, 0]}
+    two_versions.declare(TWO)
+    two_versions.write([{"id": "d", "title": "tie"}])
+    two_versions.embed()
     compact(table, NOW)
     assert [(v.number, v.rows, v.current) for v in list_versions(table)] == [
-        (1, 2, True),
+        (1, 3, True),
         (2, 3, False),
     ]
+    assert len(list(table.path.glob("*/*.parquet"))) == 2 + 1  # a checkpoint
     rollback(table, 2)
     assert two_versions.vectors() == {"a": [3, 5, 0], "b": [3, 0, 0], "c": [5, 0, 0]}
+    rollback(table, 1)
+    assert two_versions.vectors() == {"a": [3, 5], "b": [3, 0], "d": [3, 0]}
+
+
+def test_where_only_an_earlier_version_has_small_files_the_current_one_stays(
+    two_versions, table_of
+):
+    table = table_of(two_versions)
+    (current,) = table.files()
+    before = rows(table)
+    assert compact(table, NOW).after == 2
+    assert table.files() == [current]
+    assert rows(table).equals(before)
+    vacuum(table, drop=1)
+    assert compact(table, NOW).version is None
+    assert [version.number for version in list_versions(table)] == [2]
 
 
 def test_a_reader_who_opened_the_table_before_is_not_disturbed(nights, table_of):
