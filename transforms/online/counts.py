@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.transforms.online.view import PRESENT
+
 if TYPE_CHECKING:
     from deepfeast.transforms.online.view import Found
 
@@ -43,26 +45,38 @@ class Counts:
         self.lookups, self.seconds = 0, 0.0
         self._lock = threading.Lock()
         self._metrics = _metrics()
+        # Finding a label takes longer than counting does.
+        self._totals: dict[str, Any] = {}
+        self._latency = self._metrics[1].labels(service) if self._metrics else None
 
     def add(self, found: Iterable[Found], started: float) -> None:
         """Count what one lookup found; it began at `started`, by ``time.perf_counter``."""
-        seconds = time.perf_counter() - started
-        values: Counter[str] = Counter()
+        values: dict[str, int] = {}
         for feature in found:
-            values.update(feature.counts())
+            if feature.complete:
+                values[PRESENT] = values.get(PRESENT, 0) + len(feature.values)
+            else:
+                for status, number in Counter(feature.statuses()).items():
+                    values[status] = values.get(status, 0) + number
+        seconds = time.perf_counter() - started
         with self._lock:
-            self.values += values
+            for status, number in values.items():
+                self.values[status] += number
             self.lookups += 1
             self.seconds += seconds
         if self._metrics:
-            statuses, latency = self._metrics
             for status, number in values.items():
-                statuses.labels(self.service, status).inc(number)
-            latency.labels(self.service).observe(seconds)
+                self._total(status).inc(number)
+            self._latency.observe(seconds)
+
+    def _total(self, status: str) -> Any:
+        if status not in self._totals:
+            self._totals[status] = self._metrics[0].labels(self.service, status)
+        return self._totals[status]
 
 
 @functools.cache
-def _metrics() -> tuple[Any, Any] | None:
+def _metrics() -> Any:
     """Register what Prometheus is told, once a process; None where its client is missing."""
     try:
         from prometheus_client import Counter as Total

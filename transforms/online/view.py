@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from deepfeast.transforms.online.seal import Seal, check_seals
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from feast import FeatureStore, RepoConfig
 
@@ -72,11 +71,10 @@ class Found:
             found[row] = REJECTED
         return found
 
-    def counts(self) -> Mapping[str, int]:
-        """Count the rows by status."""
-        if not self.filled and not self.bad and all(self.values):
-            return {PRESENT: len(self.values)}
-        return Counter(self.statuses())
+    @property
+    def complete(self) -> bool:
+        """Whether the store has a value for every row."""
+        return not self.filled and not self.bad and all(self.values)
 
 
 @dataclass
