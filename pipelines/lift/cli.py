@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -147,7 +149,7 @@ def lift(
         seed=seed,
         name=name,
     )
-    with shown("lift", share=True) as progress:
+    with _interruptible(out), shown("lift", share=True) as progress:
         result = run_lift(
             repo,
             labels,
@@ -174,6 +176,16 @@ def lift(
     if lacking:
         log.error(f"lift: {lacking}")
         raise typer.Exit(1)
+
+
+@contextmanager
+def _interruptible(out: Path) -> Iterator[None]:
+    """Say what is kept where somebody interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"No report was written; what --encoders had encoded is kept in {out}.")
+        raise
 
 
 def _names(text: str) -> list[str]:

@@ -47,7 +47,7 @@ class Counts:
         self._metrics = _metrics()
         # Finding a label takes longer than counting does.
         self._totals: dict[str, Any] = {}
-        self._latency = self._metrics[1].labels(service) if self._metrics else None
+        self._latency: Any = self._metrics[1].labels(service) if self._metrics else None
 
     def add(self, found: Iterable[Found], started: float) -> None:
         """Count what one lookup found; it began at `started`, by ``time.perf_counter``."""

@@ -2,12 +2,16 @@
 
 import json
 import re
+import sys
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
 import typer
+from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
+from deepfeast.pipelines.cli import app as commands
 from deepfeast.pipelines.lift.cli import lift
 from deepfeast.transforms.errors import LiftError, SourceNotFound
 
@@ -73,6 +77,23 @@ def test_numbers_that_make_no_split_are_refused_by_the_option(run, tmp_path):
     done = run(tmp_path / "labels.csv", "--service", "wear", "--target", "price", "--folds", 1)
     assert done.exit_code == 2
     assert "--folds" in done.stderr
+
+
+class Interrupted(Ridge):
+    """A model whose user loses patience."""
+
+    def fit(self, X, y):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_says_that_nothing_was_written(sold, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "impatient", SimpleNamespace(model=Interrupted))
+    words = [sold.folder / "labels.parquet", "--repo", sold.folder, "--service", "wear"]
+    words += ["--target", "price", "--forms", "probe", "--model", "impatient:model"]
+    done = CliRunner().invoke(commands, ["lift", *map(str, words), "--out", str(tmp_path)])
+    assert done.exit_code == 130
+    assert "Interrupted: No report was written" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_gain_that_nobody_requires_is_refused(run, tmp_path):
