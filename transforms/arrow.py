@@ -4,7 +4,10 @@ And frames of whatever library, through Arrow.
 
 An embedding column is ``list<float32>``, null where there is no vector. A null list takes
 no room in the child array, so a matrix cannot simply be a view of it unless every row is
-there; these two functions are the only place that knows.
+there; these functions are the only place that knows.
+
+A packed column takes a quarter of that: each vector is a binary value, a float32 scale and an int8
+a number, as `round_to_int8` has them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VECTOR_TYPE = pa.list_(pa.float32())
+INT8 = "int8"
+# What a table says of a column of packed vectors.
+PACKED = {b"deepfeast": INT8.encode()}
+# Vectors whose every number is smaller than this are zero: no scale could be kept for them.
+_NOTHING = np.float32(1e-30)
 
 
 def vectors_to_matrix(
@@ -31,7 +39,7 @@ def vectors_to_matrix(
 
     Parameters
     ----------
-    column : Array of list<float> of length n_rows
+    column : Array of list<float>, or of packed vectors, of length n_rows
         Variable-size, large or fixed-size lists; chunked or not.
     dim : int, optional
         Length of a vector. Needed only where every row is null; then 0 without it.
@@ -63,8 +71,11 @@ def vectors_to_matrix(
         return np.full((len(column), dim or 0), np.nan, dtype=np.float32)
     present = column.drop_null() if column.null_count else column
     dim = _common_length(column, present, dim)
-    values = present.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
-    dense = values.reshape(len(present), dim)
+    if is_packed(column.type):
+        dense = unpacked(_bytes(present), dim)
+    else:
+        values = present.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
+        dense = values.reshape(len(present), dim)
     if present is column:
         return dense
     matrix = np.full((len(column), dim), np.nan, dtype=np.float32)
@@ -76,11 +87,11 @@ def _common_length(column: pa.Array, present: pa.Array, dim: int | None) -> int:
     """Return the one length all vectors have, or say which row differs."""
     if len(present) == 0:
         return dim or 0
-    lengths = pc.list_value_length(present)
+    lengths = _lengths(present)
     expected = dim if dim is not None else lengths[0].as_py()
     if pc.all(pc.equal(lengths, expected)).as_py():
         return expected
-    all_lengths = pc.fill_null(pc.list_value_length(column), expected)
+    all_lengths = pc.fill_null(_lengths(column), expected)
     row = pc.index(pc.not_equal(all_lengths, expected), True).as_py()
     raise ValueError(
         f"the vector in row {row} has {all_lengths[row].as_py()} numbers, expected {expected}"
@@ -121,6 +132,139 @@ def matrix_to_vectors(
     return pa.ListArray.from_arrays(
         pa.array(offsets, pa.int32()), pa.array(values), type=VECTOR_TYPE, mask=mask
     )
+
+
+def _lengths(column: pa.Array) -> pa.Array:
+    """Return how many numbers each vector has."""
+    if is_packed(column.type):
+        return pc.subtract(pc.binary_length(column), 4)
+    return pc.list_value_length(column)
+
+
+def is_packed(kind: pa.DataType) -> bool:
+    """Tell whether a column of vectors is packed."""
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def round_to_int8(matrix: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Round vectors to 255 steps: each number becomes its vector's scale times -127 to 127.
+
+    The scale is the largest number of the vector by 127, of which 16 bits are kept. So the product
+    is exact in float32, packing loses nothing more, and rounding twice changes nothing.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, dim)
+        A row of NaN stays one; other rows are finite.
+
+    Examples
+    --------
+    >>> round_to_int8(np.array([[127.0, 0.6, -30.2]]))
+    array([[127.,   1., -30.]], dtype=float32)
+    """
+    steps, scales = _in_steps(matrix)
+    return steps * scales[:, None]
+
+
+def _in_steps(matrix: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return whole numbers from -127 to 127, and the scale of each row."""
+    matrix = np.asarray(matrix, np.float32)
+    scales = np.abs(matrix).max(axis=1, initial=0) / np.float32(127)
+    scales = (scales.view(np.uint32) & np.uint32(0xFFFFFF00)).view(np.float32)
+    scales = np.where(scales < _NOTHING, np.float32(0), scales)
+    steps = np.zeros_like(matrix)
+    np.divide(matrix, scales[:, None], out=steps, where=scales[:, None] != 0)
+    return np.rint(steps, out=steps) + np.float32(0), scales  # + 0: int8 knows no -0
+
+
+def packed(matrix: NDArray[np.floating]) -> NDArray[Any]:
+    """Write vectors as int8, each behind its scale; none of them is NaN.
+
+    Returns
+    -------
+    ndarray of records ``scale`` and ``steps``, of shape (n_rows,)
+        Each record is ``4 + dim`` bytes.
+    """
+    steps, scales = _in_steps(matrix)
+    records = np.empty(len(steps), _record(steps.shape[1]))
+    records["scale"], records["steps"] = scales, steps
+    return records
+
+
+def unpacked(values: bytes | memoryview, dim: int) -> NDArray[np.float32]:
+    """Read what `packed` wrote, one record after another.
+
+    >>> unpacked(packed(np.array([[127.0, -3.0]])).tobytes(), 2)
+    array([[127.,  -3.]], dtype=float32)
+    """
+    records = np.frombuffer(values, _record(dim))
+    return records["steps"] * records["scale"][:, None]
+
+
+def _record(dim: int) -> np.dtype[Any]:
+    return np.dtype([("scale", "<f4"), ("steps", "i1", (dim,))])
+
+
+def _bytes(column: pa.Array) -> memoryview:
+    """Return the bytes of a binary column without nulls, as they lie in memory."""
+    if not len(column):
+        return memoryview(b"")
+    width = np.int64 if pa.types.is_large_binary(column.type) else np.int32
+    _, offsets, values = column.buffers()
+    ends = np.frombuffer(offsets, width)[[column.offset, column.offset + len(column)]]
+    return memoryview(values)[ends[0] : ends[1]]
+
+
+def pack_vectors(
+    matrix: NDArray[np.floating], valid: NDArray[np.bool_] | None = None
+) -> pa.BinaryArray:
+    """Turn a matrix into a column of packed vectors, null where `valid` is False.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, dim)
+    valid : ndarray of bool of shape (n_rows,), optional
+        Rows that have a vector; all of them where None.
+
+    Examples
+    --------
+    >>> vectors_to_matrix(pack_vectors(np.eye(2) * 127, np.array([True, False])))
+    array([[127.,   0.],
+           [ nan,  nan]], dtype=float32)
+    """
+    valid = np.ones(len(matrix), bool) if valid is None else valid
+    records = packed(matrix[valid])
+    offsets = np.concatenate([[0], np.cumsum(valid) * records.itemsize]).astype(np.int32)
+    bits = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+    return pa.BinaryArray.from_buffers(
+        pa.binary(),
+        len(valid),
+        [bits, pa.py_buffer(offsets), pa.py_buffer(records.tobytes())],
+        null_count=int((~valid).sum()),
+    )
+
+
+def vector_field(name: str, storage: str) -> pa.Field:
+    """Return the column that a table keeps vectors in.
+
+    >>> vector_field("vec", "int8").type
+    DataType(binary)
+    """
+    return (
+        pa.field(name, pa.binary(), metadata=PACKED)
+        if storage == INT8
+        else pa.field(name, VECTOR_TYPE)
+    )
+
+
+def as_read(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a table as its readers see them: packed vectors as vectors.
+
+    >>> as_read(pa.schema([vector_field("vec", "int8")])).field("vec").type
+    ListType(list<item: float>)
+    """
+    fields = [pa.field(one.name, VECTOR_TYPE) if one.metadata == PACKED else one for one in schema]
+    return pa.schema(fields, schema.metadata)
 
 
 def flat_names(feature: str, dim: int) -> list[str]:

@@ -18,6 +18,12 @@ from deepfeast.transforms.errors import FeatureNotFound, SpecError, did_you_mean
 SPEC_TAG = "deepfeast"
 SPEC_VERSION = 1
 CREATED = "created_timestamp"
+_LATER = {"fit_until": None, "storage": "float32"}
+_WORDS = {
+    "precision": ("fast", "exact"),
+    "pool": ("mean", "max"),
+    "storage": ("float32", "int8"),
+}
 _HOST = re.compile(r"\.?[\w-]+(\.[\w-]+)*")
 
 
@@ -50,6 +56,10 @@ class DeepFeature:
         What is fitted to data (TF-IDF, a PCA) sees rows with an event time before this moment
         alone; without a zone UTC is meant. Set it to the end of your training period, so that
         no test row has a say in the features. Kept as text in UTC, and part of the fingerprint.
+    storage : {"float32", "int8"}
+        ``"int8"`` keeps a vector as whole numbers from -127 to 127 and one scale, in the embedding
+        table and the online store: a quarter of the bytes. Whoever reads gets float32, the same
+        numbers everywhere. Part of the fingerprint.
 
     Examples
     --------
@@ -68,6 +78,7 @@ class DeepFeature:
     pool: str = "mean"
     allow_hosts: tuple[str, ...] = ()
     fit_until: str | None = None
+    storage: str = "float32"
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -75,7 +86,7 @@ class DeepFeature:
                 f"{self.name!r} cannot name a deep feature: its columns are called "
                 f"{self.name}_000 and so on, so use letters, digits and underscores."
             )
-        for field, allowed in (("precision", ("fast", "exact")), ("pool", ("mean", "max"))):
+        for field, allowed in _WORDS.items():
             if getattr(self, field) not in allowed:
                 raise SpecError(
                     f"{field}={getattr(self, field)!r} on deep feature {self.name!r}: "
@@ -151,9 +162,10 @@ class DeepViewSpec:
         """Write the spec as JSON; equal specs give equal text."""
         body = {"version": SPEC_VERSION, **dataclasses.asdict(self)}
         for feature in body["features"]:
-            # Came later: the tag of a view without it is the text that it always was.
-            if feature["fit_until"] is None:
-                del feature["fit_until"]
+            # Came later: the tag of a view without them is the text that it always was.
+            for name, usual in _LATER.items():
+                if feature[name] == usual:
+                    del feature[name]
         return json.dumps(body, sort_keys=True)
 
     @classmethod

@@ -106,7 +106,7 @@ def deep_feature_view(
                 name=feature.name,
                 dtype=Array(Float32),
                 vector_length=encoders[feature.name].dim,
-                description=f"{feature.column} through {feature.encoder}",
+                description=f"{feature.column} through {feature.encoder}{_kept(feature)}",
             )
             for feature in spec.features
         ],
@@ -122,6 +122,10 @@ def deep_feature_view(
         owner=owner,
         tags={**(tags or {}), SPEC_TAG: spec.to_tag()},
     )
+
+
+def _kept(feature: DeepFeature) -> str:
+    return "" if feature.storage == "float32" else f", kept as {feature.storage}"
 
 
 def _check(spec: DeepViewSpec, source: DataSource) -> None:

@@ -372,7 +372,7 @@ class EmbedRun:
         add_rejects(self.table, stamped(rejects, run.run_id, created), run.run_id)
         self.encoders.keep_fits()
         run.version = self.table.publish(
-            table_schema(job.key_schema(), [feature.name for feature in job.features]),
+            table_schema(job.key_schema(), job.features),
             files,
             metadata(
                 run,

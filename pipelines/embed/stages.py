@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from deepfeast.pipelines.embed.folder import Spill, window_name, write_table
 from deepfeast.pipelines.embed.job import Job
 from deepfeast.pipelines.embed.plan import place_column
-from deepfeast.transforms.arrow import matrix_to_vectors
+from deepfeast.transforms.arrow import INT8, matrix_to_vectors, pack_vectors, vector_field
 from deepfeast.transforms.cells.content import (
     HASH_TYPE,
     Contents,
@@ -259,7 +259,7 @@ class WriteRows(beam.DoFn):
             missing[feature.name] = vectors.null_count
             count("written", feature.name, len(vectors) - vectors.null_count)
             count("null", feature.name, vectors.null_count)
-            table = table.append_column(feature.name, vectors)
+            table = table.append_column(vector_field(feature.name, feature.storage), vectors)
             hashes = rows[feature.hash_column].cast(HASH_TYPE)
             table = table.append_column(feature.hash_column, hashes)
         path = self.target / f"part-{planned.stem}.parquet"
@@ -271,7 +271,7 @@ class WriteRows(beam.DoFn):
         self.job.folder.write_part(planned, part)
         yield len(rows)
 
-    def _gather(self, rows: pa.Table, feature: DeepFeature) -> pa.ListArray:
+    def _gather(self, rows: pa.Table, feature: DeepFeature) -> pa.Array:
         """Collect vectors from the spill, one file open at a time."""
         place = pc.fill_null(rows[place_column(feature.name)], -1).to_numpy()
         numbers, position = place >> 32, place & 0xFFFFFFFF
@@ -281,4 +281,5 @@ class WriteRows(beam.DoFn):
             vectors = Spill.vectors(self.files[number])
             matrix[here] = vectors[position[here]]
             del vectors
-        return matrix_to_vectors(matrix, place >= 0)
+        write = pack_vectors if feature.storage == INT8 else matrix_to_vectors
+        return write(matrix, place >= 0)

@@ -14,6 +14,12 @@ import typer
 from deepfeast.pipelines.lift.ask.arms import FORMS
 
 
+class Storage(StrEnum):
+    """What vectors can be kept as, other than float32."""
+
+    int8 = "int8"
+
+
 class Required(StrEnum):
     """What a verdict can be required to be."""
 
@@ -70,6 +76,10 @@ def lift(
     column: Annotated[
         str | None,
         typer.Option(help="The raw column that --encoders read, where several could."),
+    ] = None,
+    storage: Annotated[
+        Storage | None,
+        typer.Option(help="Ask what it costs to keep the vectors so: an arm beside each."),
     ] = None,
     rows: Annotated[
         int | None,
@@ -160,6 +170,7 @@ def lift(
             models=named_models(model or [], allow_pickle),
             encoders=_names(encoders),
             column=column,
+            storage=storage and storage.value,
             max_rows=rows,
             progress=lambda what, done, total: progress("fit", done, total),
         )

@@ -19,6 +19,7 @@ from deepfeast.pipelines.lift.ask.problem import read_problem
 from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.measure.result import LiftResult, measure_lift
 from deepfeast.pipelines.lift.measure.work import Progress
+from deepfeast.pipelines.lift.storage import kept_as, storage_costs
 from deepfeast.pipelines.lift.tell.save import save
 from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.errors import (
@@ -51,6 +52,7 @@ def run_lift(
     models: Mapping[str, Any] | None = None,
     encoders: Sequence[str] = (),
     column: str | None = None,
+    storage: str | None = None,
     max_rows: int | None = None,
     progress: Progress | None = None,
 ) -> LiftResult:
@@ -78,6 +80,8 @@ def run_lift(
         Other encoders to try on the same column; their vectors are cached in `out`.
     column : str, optional
         The raw column they read; needed only where several could be meant.
+    storage : {"int8"}, optional
+        Ask what it costs to keep the vectors so: each has an arm as it is, and one as it would be.
     max_rows : int, optional
         Draw so many labels at random, and leave the others.
     progress : callable, optional
@@ -106,6 +110,8 @@ def run_lift(
     frame, deep, handcrafted = _join(store, rows, service)
     raw = RawContents(store, rows)
     added = _other_encoders(raw, frame, deep, encoders, column, out)
+    kept = kept_as(storage, frame, deep) if storage else {}
+    added |= kept
     if added:
         import pandas as pd
 
@@ -151,6 +157,8 @@ def run_lift(
     if len(rows) < total:
         result.notes.append(f"{len(rows):,} of {total:,} labels were drawn at random.")
     result.seconds = clock.perf_counter() - started
+    if storage:
+        result.notes += storage_costs(storage, kept, result.comparison)
     if out is not None:
         save(result, out)
     return result

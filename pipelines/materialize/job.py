@@ -20,6 +20,7 @@ from apache_beam.metrics import Metrics
 from deepfeast.pipelines.beam import counters, original_error, pipeline_options
 from deepfeast.pipelines.materialize.source import Source
 from deepfeast.transforms.errors import SourceError
+from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import SourceColumns
 from deepfeast.transforms.history.latest import Span, latest_rows
 from deepfeast.transforms.online.open import online_table
@@ -166,20 +167,24 @@ def to_online_rows(batch: pa.RecordBatch, columns: SourceColumns, view: FeatureV
     times = _moments(batch, columns.time)
     created = _moments(batch, columns.created) if columns.created else None
     kinds = {field.name: field.dtype.to_value_type() for field in view.features}
+    spec = deep_spec(view)
+    storage = {deep.name: deep.storage for deep in spec.features} if spec else {}
     return OnlineRows(
         keys=list(zip(*keys, strict=True)) if keys else [(DUMMY_ENTITY_VAL,)] * len(batch),
         times=times,
         created=created,
         values={
-            name: _values(batch.column(raw), kinds[name], name, view.name)
+            name: _values(batch.column(raw), kinds[name], name, view.name, storage.get(name))
             for name, raw in columns.features.items()
         },
     )
 
 
-def _values(column: pa.Array, kind: ValueType, name: str, view: str) -> list[bytes | None]:
+def _values(
+    column: pa.Array, kind: ValueType, name: str, view: str, storage: str | None
+) -> list[bytes | None]:
     try:
-        return [*to_values(column, kind)]
+        return [*to_values(column, kind, storage or "float32")]
     except OverflowError as error:
         raise SourceError(
             f"{name!r} of view {view!r} cannot be written online as {kind.name}: {error}. Mend the "

@@ -10,6 +10,8 @@ from deepfeast.transforms.arrow import (
     as_pandas,
     flat_names,
     matrix_to_vectors,
+    pack_vectors,
+    round_to_int8,
     vectors_to_matrix,
 )
 from deepfeast.transforms.errors import JoinError
@@ -88,3 +90,45 @@ def test_a_frame_of_any_library_becomes_one_of_pandas():
     assert as_pandas(same) is same
     with pytest.raises(JoinError, match=r"pandas, polars or another .* got list"):
         as_pandas([1])
+
+
+def wild_vectors(rows=200, dim=7):
+    """Vectors of all sizes float32 knows, and the edges."""
+    random = np.random.default_rng(0)
+    sizes = 10.0 ** random.uniform(-35, 37, (rows, 1))
+    edges = np.array([[0.0], [-0.0], [np.finfo(np.float32).max], [1e-44]])
+    edges = np.broadcast_to(edges, (4, dim))
+    return np.concatenate([random.normal(size=(rows, dim)) * sizes, edges]).astype(np.float32)
+
+
+def bits(matrix):
+    return matrix.astype(np.float32).tobytes()
+
+
+def test_rounding_to_int8_is_near_and_is_done_once():
+    vectors = wild_vectors()
+    rounded = round_to_int8(vectors)
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    assert (np.abs(rounded - vectors) <= largest / 250 + 1e-28).all()
+    assert bits(round_to_int8(rounded)) == bits(rounded)
+    assert np.isnan(round_to_int8(np.full((1, 3), np.nan))).all()
+
+
+def test_packed_vectors_are_read_as_the_very_numbers_of_rounding():
+    vectors = wild_vectors()
+    there = np.arange(len(vectors)) % 3 > 0
+    column = pack_vectors(vectors, there)
+    column.validate(full=True)
+    found = vectors_to_matrix(pa.chunked_array([column.slice(0, 50), column.slice(50)]))
+    assert bits(found[there]) == bits(round_to_int8(vectors)[there])
+    assert np.isnan(found[~there]).all()
+    assert bits(vectors_to_matrix(column.slice(101, 1))) == bits(found[101:102])
+    assert bits(vectors_to_matrix(column.cast(pa.large_binary()))) == bits(found)
+    assert {value and len(value) for value in column.to_pylist()} == {None, 4 + 7}
+    assert vectors_to_matrix(pack_vectors(np.empty((0, 3))), 3).shape == (0, 3)
+
+
+def test_a_packed_vector_of_another_length_is_named():
+    both = pa.concat_arrays([pack_vectors(np.ones((2, 3))), pack_vectors(np.ones((1, 4)))])
+    with pytest.raises(ValueError, match="the vector in row 2 has 4 numbers, expected 3"):
+        vectors_to_matrix(both)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from datetime import date, datetime, timezone
 
@@ -25,6 +26,7 @@ def test_an_ordinary_view_has_no_spec():
         ({"name": "my-vec"}, "letters, digits and underscores"),
         ({"precision": "quick"}, "'fast', 'exact'"),
         ({"pool": "median"}, "'mean', 'max'"),
+        ({"storage": "int4"}, "'float32', 'int8'"),
         ({"allow_hosts": "photos.example.org"}, "a list of names of hosts"),
         ({"allow_hosts": ["https://photos.example.org"]}, "without scheme, port or path"),
     ],
@@ -72,8 +74,12 @@ def test_fit_until_that_is_no_time_is_refused(wrong):
         DeepFeature("vec", "title", "tfidf:2", fit_until=wrong)
 
 
-def test_the_tag_of_a_view_without_it_is_what_it_always_was():
+def test_the_tag_of_a_view_without_later_options_is_what_it_always_was():
     spec = DeepViewSpec("deep", "raw", (DeepFeature("vec", "title", "minilm"),))
+    assert (
+        "storage"
+        in DeepViewSpec("d", "r", (dataclasses.replace(*spec.features, storage="int8"),)).to_tag()
+    )
     assert spec.to_tag() == (
         '{"features": [{"allow_hosts": [], "column": "title", "encoder": "minilm", "name": "vec", '
         '"pool": "mean", "precision": "fast", "reduce": null, "root": null}], '

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from deepfeast.transforms.arrow import VECTOR_TYPE
+from deepfeast.transforms.arrow import vector_field
 from deepfeast.transforms.embeddings.delta import Options, commit_files, named_files, open_delta
 from deepfeast.transforms.embeddings.log import read_archive
 from deepfeast.transforms.embeddings.state import SCRATCH, Fit, fits_of
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableDamaged, TableError
-from deepfeast.transforms.features import CREATED, hash_column
+from deepfeast.transforms.features import CREATED, DeepFeature
 from deepfeast.transforms.files.place import file_source, source_uri, storage_options
 from deepfeast.transforms.files.table import open_table
 from deepfeast.transforms.files.write import check_writable, whole
@@ -343,23 +343,27 @@ class EmbeddingTable:
             yield
 
 
-def table_schema(row: Sequence[pa.Field], features: Sequence[str]) -> pa.Schema:
+def table_schema(row: Sequence[pa.Field], features: Sequence[DeepFeature]) -> pa.Schema:
     """Return the columns of an embedding table.
 
     Parameters
     ----------
     row : sequence of Field
         What names a row: the join keys and the event time.
-    features : sequence of str
+    features : sequence of DeepFeature
 
     Examples
     --------
-    >>> table_schema([pa.field("id", pa.string())], ["vec"]).names
+    >>> vec = DeepFeature("vec", column="title", encoder="minilm")
+    >>> table_schema([pa.field("id", pa.string())], [vec]).names
     ['id', 'created_timestamp', 'vec', 'vec_hash']
     """
     fields = [*row, pa.field(CREATED, pa.timestamp("us", tz="UTC"))]
-    for name in features:
-        fields += [pa.field(name, VECTOR_TYPE), pa.field(hash_column(name), pa.binary())]
+    for feature in features:
+        fields += [
+            vector_field(feature.name, feature.storage),
+            pa.field(feature.hash_column, pa.binary()),
+        ]
     return pa.schema(fields)
 
 

@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 class ReducedEncoder(FittedEncoder):
     """An encoder followed by the steps of `deepfeast.transforms.encoders.reduce`.
 
+    With ``storage="int8"`` its vectors are such as int8 keeps.
+
     >>> from deepfeast.transforms.testing import WordLengths
     >>> ReducedEncoder(WordLengths(3), "truncate:2").encode(["a red shirt"])
     array([[1., 3.]], dtype=float32)
     """
 
-    def __init__(self, encoder: Encoder, reduce: str):
+    def __init__(self, encoder: Encoder, reduce: str | None, storage: str = "float32"):
         self.encoder = encoder
         self.modality = encoder.modality
         self.reduce = reduce
-        self.steps = parse_steps(reduce)
+        self.storage = storage
+        self.steps = parse_steps(reduce, storage)
         self._dim: int | None = None
         if encoder.has_state and not isinstance(encoder, FittedEncoder):
             raise EncoderError(f"{type(encoder).__name__} has a state but is no FittedEncoder.")
@@ -50,7 +53,10 @@ class ReducedEncoder(FittedEncoder):
 
     @property
     def spec_fingerprint(self) -> str:
-        return digest(encoder=self.encoder.spec_fingerprint, reduce=self.reduce)
+        parts = {"encoder": self.encoder.spec_fingerprint, "reduce": self.reduce or ""}
+        if self.storage != "float32":
+            parts["storage"] = self.storage
+        return digest(**parts)
 
     @property
     def info(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deepfeast.transforms.arrow import INT8, round_to_int8
 from deepfeast.transforms.errors import EncoderError, SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -96,6 +97,13 @@ class RandomProjection(Step):
         return vectors @ (gaussian / np.sqrt(self.n)).astype(np.float32)
 
 
+class Int8(Step):
+    """Each number to one of 255 steps of its vector, which int8 and a scale keep exactly."""
+
+    def apply(self, vectors: Vectors) -> Vectors:
+        return round_to_int8(vectors)
+
+
 class PCA(Step):
     """The ``n`` directions of most variance; signs are fixed, so that a refit gives the same."""
 
@@ -139,8 +147,8 @@ class PCA(Step):
         self._state = state
 
 
-def parse_steps(text: str) -> list[Step]:
-    """Read steps joined by ``|``.
+def parse_steps(text: str | None, storage: str = "float32") -> list[Step]:
+    """Read steps joined by ``|``, and add what vectors lose on their way into storage.
 
     Raises
     ------
@@ -152,7 +160,8 @@ def parse_steps(text: str) -> list[Step]:
     >>> [type(step).__name__ for step in parse_steps("sqrt|l2|pca:64,whiten")]
     ['SignedSqrt', 'L2', 'PCA']
     """
-    return [_parse(step.strip()) for step in text.split("|")]
+    steps = [_parse(step.strip()) for step in text.split("|")] if text else []
+    return [*steps, Int8()] if storage == INT8 else steps
 
 
 def dim_after(steps: Sequence[Step], dim: int) -> int:

@@ -76,14 +76,14 @@ def build_encoder(feature: DeepFeature, threads: int | None = None) -> Encoder:
     """Compose the encoder of a deep feature with what follows it.
 
     Where a cell may hold several contents (photos), these are pooled first (``feature.pool``);
-    then ``feature.reduce`` is applied.
+    then ``feature.reduce`` is applied, and what ``feature.storage`` rounds is rounded.
     What is fitted keeps ``feature.fit_until``, which has a say in its fingerprint.
     """
     encoder = get_encoder(feature.encoder, precision=feature.precision, threads=threads)
     if encoder.reads.several:
         encoder = PooledEncoder(encoder, feature.pool)
-    if feature.reduce:
-        encoder = ReducedEncoder(encoder, feature.reduce)
+    if feature.reduce or feature.storage != "float32":
+        encoder = ReducedEncoder(encoder, feature.reduce, feature.storage)
     if isinstance(encoder, FittedEncoder) and encoder.has_state:
         encoder.fit_until = feature.fit_until
     return encoder

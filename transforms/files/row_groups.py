@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from deepfeast.transforms.arrow import is_packed, matrix_to_vectors, vectors_to_matrix
+
 # Read in pieces of this many bytes: whole column chunks of vectors would fill the memory.
 LOCAL_BUFFER, REMOTE_BUFFER = 1 << 20, 1 << 23
 
@@ -78,11 +80,15 @@ class RowGroup:
 def _conform(
     batch: pa.RecordBatch, schema: pa.Schema, constants: Mapping[str, Any]
 ) -> pa.RecordBatch:
-    """Give a file's batch the table's columns: cast, filled from the partition, or null."""
+    """Give a batch the columns of the table: unpacked, cast, filled from the partition, or null."""
     arrays = []
     for column in schema:
         if column.name in batch.schema.names:
-            arrays.append(batch.column(column.name))
+            found = batch.column(column.name)
+            if pa.types.is_list(column.type) and is_packed(found.type):
+                valid = found.is_valid().to_numpy(zero_copy_only=False)
+                found = matrix_to_vectors(vectors_to_matrix(found), valid)
+            arrays.append(found)
         else:
             value = pa.scalar(constants.get(column.name), column.type)
             arrays.append(pa.repeat(value, len(batch)))

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deepfeast.transforms.arrow import vectors_to_matrix
+from deepfeast.transforms.arrow import PACKED, as_read, vectors_to_matrix
 from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, SpecError
 from deepfeast.transforms.files.damage import reading
@@ -58,7 +58,9 @@ class FeatureTable:
     kept: Any = None
 
     def __post_init__(self, dataset: ds.Dataset) -> None:
-        self._schema = plain_schema(dataset.schema)
+        # Four times as large, once they are read.
+        self._packed = {one.name for one in dataset.schema if one.metadata == PACKED}
+        self._schema = as_read(plain_schema(dataset.schema))
         self._pieces = [
             RowGroup(fragment, group.id, group.num_rows)
             for fragment in dataset.get_fragments()
@@ -90,7 +92,9 @@ class FeatureTable:
         """Estimate the size of a row of some columns, from what the first files say of it."""
         first = self._pieces[:8]
         rows = sum(piece.n_rows for piece in first)
-        return sum(piece.stored_bytes(columns) for piece in first) / max(1, rows)
+        packed = self._packed.intersection(columns)
+        found = sum(p.stored_bytes(columns) + 3 * p.stored_bytes(packed) for p in first)
+        return found / max(1, rows)
 
     def scan(self, columns: Sequence[str], rows: int = KEY_ROWS) -> Iterator[pa.Table]:
         """Yield all rows of some columns, in order, about `rows` at a time."""

@@ -14,11 +14,22 @@ from feast.infra.online_stores.online_store import OnlineStore
 
 from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.online.open import online_table
+from deepfeast.transforms.online.protos import as_list
 from deepfeast.transforms.online.seal import check_seals
 from deepfeast.transforms.online.view import oldest
 
 if TYPE_CHECKING:
     from feast import RepoConfig
+
+
+def _listed(values: dict[str, Any], view: Any) -> dict[str, Any]:
+    """Give Feast the vectors of a view as lists of floats, also those that are kept packed."""
+    spec = deep_spec(view)
+    kept = {one.name for one in spec.features if one.storage != "float32"} if spec else set()
+    return {
+        name: type(value).FromString(as_list(value.SerializeToString())) if name in kept else value
+        for name, value in values.items()
+    }
 
 
 class FreshStore(OnlineStore):
@@ -47,6 +58,7 @@ class FreshStore(OnlineStore):
         rows = self.store.online_read(config, table, entity_keys, requested_features)
         if sealed:
             check_seals(table.name, [before, view.seal_bytes()])
+        rows = [(time, values and _listed(values, table)) for time, values in rows]
         since = oldest(table, self.now)
         if since is None:
             return rows

@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepfeast.transforms.arrow import INT8, packed, unpacked, vectors_to_matrix
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Field numbers of ``Value``: part of Feast's wire format, so they never change.
-_DOUBLE, _FLOAT, _DOUBLE_LIST, _FLOAT_LIST = 5, 6, 15, 16
+_BYTES, _DOUBLE, _FLOAT, _DOUBLE_LIST, _FLOAT_LIST = 1, 5, 6, 15, 16
 _WIDE, _NARROW, _BLOCK = 1, 5, 2  # protobuf wire types: 8 bytes, 4 bytes, length-prefixed
 _NUMBERS = {"FLOAT": ("<f", _FLOAT, _NARROW), "DOUBLE": ("<d", _DOUBLE, _WIDE)}
 _LISTS: dict[str, tuple[np.dtype[Any], int]] = {
@@ -50,7 +52,9 @@ _ARROW = {
 }
 
 
-def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list[bytes]:
+def to_values(
+    column: pa.Array | pa.ChunkedArray, value_type: ValueType, storage: str = "float32"
+) -> list[bytes]:
     r"""Turn a column into the bytes of one ``Value`` a row.
 
     Parameters
@@ -58,6 +62,9 @@ def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list
     column : Array of length n_rows
     value_type : feast.ValueType
         Type of the feature, e.g. ``field.dtype.to_value_type()``.
+    storage : {"float32", "int8"}
+        Of a deep feature. ``"int8"`` makes of a vector the bytes of a ``Value`` of bytes: the scale
+        as float32, and an int8 a number.
 
     Returns
     -------
@@ -78,6 +85,8 @@ def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks else pa.array([], column.type)
     name = value_type.name
+    if storage == INT8:
+        return _packed_vectors(column)
     if name in _LISTS and _is_list(column.type):
         return _lists(column, *_LISTS[name])
     if name in _ARROW:
@@ -88,6 +97,13 @@ def to_values(column: pa.Array | pa.ChunkedArray, value_type: ValueType) -> list
             if pa.types.is_integer(column.type) and pa.types.is_integer(_ARROW[name]):
                 raise OverflowError(f"{error}") from error
     return _through_feast(column, value_type)
+
+
+def _packed_vectors(column: pa.Array) -> list[bytes]:
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    records = packed(vectors_to_matrix(column)[valid])
+    prefix, made = _prefix(_BYTES, records.itemsize), iter(records)
+    return [prefix + next(made).tobytes() if there else b"" for there in valid.tolist()]
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -115,8 +131,12 @@ def _lists(column: pa.Array, dtype: np.dtype[Any], field: int) -> list[bytes]:
 @functools.lru_cache(maxsize=1024)
 def _list_prefix(field: int, size: int) -> bytes:
     """Return all that stands before the `size` bytes of numbers of a list."""
-    inner = bytes([1 << 3 | _BLOCK]) + _varint(size) if size else b""
-    return _varint(field << 3 | _BLOCK) + _varint(len(inner) + size) + inner
+    inner = _prefix(1, size) if size else b""
+    return _prefix(field, len(inner) + size) + inner
+
+
+def _prefix(field: int, size: int) -> bytes:
+    return _varint(field << 3 | _BLOCK) + _varint(size)
 
 
 def _varint(number: int) -> bytes:
@@ -166,6 +186,7 @@ def to_vectors(
     Parameters
     ----------
     values : sequence of bytes or None, of length n_rows
+        Lists of floats, or packed vectors.
     dim : int
         Length of a vector.
     value_type : feast.ValueType
@@ -190,15 +211,36 @@ def to_vectors(
         record = [("prefix", f"V{start}"), ("vector", dtype, (dim,))]
         matrix[:] = np.frombuffer(b"".join(values), record)["vector"]  # type: ignore[arg-type]
         return matrix
+    head = _prefix(_BYTES, 4 + dim)
+    if all(value and value.startswith(head) for value in values):
+        matrix[:] = unpacked(b"".join(value[len(head) :] for value in values if value), dim)
+        return matrix
     for row, value in enumerate(values):
         if not value:
             matrix[row] = np.nan
+        elif value.startswith(head):
+            matrix[row] = unpacked(value[len(head) :], dim)[0]
         elif len(value) == size:
             matrix[row] = np.frombuffer(value, dtype, dim, start)
         else:
-            found = len(python_value(value) or ())
+            found = len(python_value(as_list(value)) or ())
             raise ValueError(f"the vector in row {row} has {found} numbers, expected {dim}")
     return matrix
+
+
+def as_list(value: bytes) -> bytes:
+    r"""Turn a packed vector into the list of floats that Feast knows; leave any other value alone.
+
+    >>> as_list(b"\n\x05\x00\x00\x80?\x02")
+    b'\x82\x01\x06\n\x04\x00\x00\x00@'
+    """
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    kept = Value.FromString(value).bytes_val
+    if not kept:
+        return value
+    numbers = unpacked(kept, len(kept) - 4).tobytes()
+    return _list_prefix(_FLOAT_LIST, len(numbers)) + numbers
 
 
 def to_scalars(values: Sequence[bytes | None], value_type: ValueType) -> list[Any]:

@@ -273,17 +273,17 @@ class OnlineView:
         from deepfeast.transforms.online.protos import to_values
 
         for feature in self.features:
-            answer = found[feature.name]
+            answer, deep = found[feature.name], self.deep(feature)
             assert answer.seen is not None
             vectors = {
                 key: vector
                 for row, (status, vector) in answer.filled.items()
                 if status == ENCODED and (key := answer.seen.keys[row]) is not None
             }
-            if vectors:
+            if deep and vectors:
                 column = matrix_to_vectors(np.stack(list(vectors.values())))
                 kind = feature.dtype.to_value_type()
-                values: list[bytes | None] = [*to_values(column, kind)]
+                values: list[bytes | None] = [*to_values(column, kind, deep.storage)]
                 rows = OnlineRows([*vectors], [now] * len(vectors), {feature.feature: values})
                 seal = answer.seen.seal
                 self.table.write_newer(rows, seal.epoch if seal else None)

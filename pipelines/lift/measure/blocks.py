@@ -56,12 +56,17 @@ class Blocks:
         )
 
     def keys(self, arm: Arm) -> list[tuple[str, str]]:
-        """Return the blocks of an arm, as (feature, how); words only where there is a text."""
-        return [
-            (feature, how)
-            for feature, how in arm.blocks
-            if how != "words" or feature.removeprefix("shuffled:") in self.texts
-        ]
+        """Return the blocks of an arm, as (feature, how); words only where there is a text.
+
+        What stands in for a feature, such as ``vec__int8`` for ``vec``, has its words beside it.
+        """
+        found = []
+        for feature, how in arm.blocks:
+            if how != "words" or feature.removeprefix("shuffled:") in self.texts:
+                found.append((feature, how))
+            elif (original := feature.rpartition("__")[0]) in self.texts:
+                found.append((original, how))
+        return found
 
     def block(self, feature: str, how: str) -> Pair:
         """Return one block, fitting it at its first use."""

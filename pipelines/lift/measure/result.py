@@ -45,7 +45,7 @@ class Cost:
     numbers : int
         Length of a vector.
     kilobytes : float
-        Storage of 1,000 rows.
+        1,000 rows in float32.
     seconds : float or None
         Time to encode 1,000 values on one machine; None where nobody measured it.
     cores : int
@@ -70,7 +70,7 @@ class Cost:
 
     @property
     def million_gigabytes(self) -> float:
-        """Size of the column for a million rows, at rest and in memory: vectors do not shrink."""
+        """Size of the column for a million rows, in memory; at rest, too, if kept as float32."""
         return self.kilobytes / 1000
 
 

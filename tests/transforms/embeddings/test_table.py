@@ -10,6 +10,7 @@ from deltalake import write_deltalake
 from deepfeast.transforms.embeddings.rejects import read_rejects
 from deepfeast.transforms.embeddings.table import EmbeddingTable, table_schema
 from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableError
+from deepfeast.transforms.features import DeepFeature
 
 FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)
 LATER = datetime(2024, 3, 1, tzinfo=timezone.utc)
@@ -44,7 +45,7 @@ def table(tmp_path):
 
 def publish(table, run_id, expected, encoder="f1", at=FIRST, created=FIRST, **more):
     """Publish a run of one row."""
-    schema = table_schema(ROW, ["vec"])
+    schema = table_schema(ROW, [DeepFeature("vec", column="title", encoder="tfidf:2")])
     row = {"id": "a", "at": at, "created_timestamp": created, "vec": [1.0, 2.0], "vec_hash": b"h"}
     path = table.data(run_id) / "part.parquet"
     path.parent.mkdir(parents=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from deepfeast.transforms.arrow import round_to_int8
 from deepfeast.transforms.encoders import build_encoder
+from deepfeast.transforms.encoders.files import digest
 from deepfeast.transforms.encoders.reduce import dim_after, parse_steps
 from deepfeast.transforms.errors import EncoderError, SpecError
 from deepfeast.transforms.features import DeepFeature
@@ -22,8 +24,8 @@ def apply(steps, vectors):
     return vectors
 
 
-def feature(reduce):
-    return DeepFeature("title_vec", column="title", encoder=WORDS, reduce=reduce)
+def feature(reduce, **options):
+    return DeepFeature("title_vec", column="title", encoder=WORDS, reduce=reduce, **options)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,32 @@ def test_a_pure_reduction_needs_no_fit():
     assert not encoder.has_state
     assert encoder.fingerprint == encoder.spec_fingerprint
     assert np.allclose(encoder.encode(["aaa bbbb"]), [[0.6, 0.8]])
+
+
+def test_what_is_kept_as_int8_is_rounded_last_and_is_another_encoder():
+    encoder = build_encoder(feature("l2", storage="int8"))
+    full = build_encoder(feature("l2"))
+    vectors = encoder.encode(TEXTS)
+    assert (vectors == round_to_int8(full.encode(TEXTS))).all()
+    assert (vectors != full.encode(TEXTS)).any()
+    marks = [
+        encoder,
+        full,
+        build_encoder(feature(None, storage="int8")),
+        build_encoder(feature(None)),
+    ]
+    assert len({one.fingerprint for one in marks}) == 4
+    # As before there was such an option.
+    assert full.fingerprint == digest(encoder=marks[3].fingerprint, reduce="l2")
+
+
+def test_what_is_fitted_can_be_kept_as_int8(tmp_path):
+    encoder = build_encoder(feature("pca:2", storage="int8"))
+    encoder.fit(TEXTS)
+    encoder.save_state(tmp_path / "state.safetensors")
+    again = build_encoder(feature("pca:2", storage="int8"))
+    again.load_state(tmp_path / "state.safetensors")
+    vectors = again.encode(TEXTS)
+    assert (vectors == round_to_int8(vectors)).all()
+    with pytest.raises(EncoderError, match="another declaration"):
+        build_encoder(feature("pca:2")).load_state(tmp_path / "state.safetensors")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from deepfeast.transforms.online.protos import (
     EntityKeys,
+    as_list,
+    python_value,
     to_numbers,
     to_scalars,
     to_values,
@@ -127,3 +129,23 @@ def test_entity_keys_are_feasts_own(names, key):
 
     keys = EntityKeys({name: kind(value) for name, value in names.items()})
     assert keys.to_bytes(key) == serialize_entity_key(keys.to_proto(key), 3)
+
+
+def test_packed_vectors_are_values_of_bytes_and_stand_beside_lists():
+    vectors = pa.array([[127.0, -3.0, 0.0], None, [254.0, 1.0, -9.0]], pa.list_(pa.float32()))
+    small = to_values(vectors, kind("FLOAT_LIST"), "int8")
+    assert [len(value) for value in small] == [2 + 4 + 3, 0, 2 + 4 + 3]
+    # The second scale is 2, so that its odd numbers are rounded: 1 to 0, -9 to -8.
+    expected = [[127, -3, 0], [254, 0, -8]]
+    assert to_vectors([small[0], small[2]], 3, kind("FLOAT_LIST")).tolist() == expected
+    large = to_values(vectors, kind("FLOAT_LIST"))
+    mixed = to_vectors([small[2], None, large[2]], 3, kind("FLOAT_LIST"))
+    assert mixed[[0, 2]].tolist() == [[254, 0, -8], [254, 1, -9]]
+    assert np.isnan(mixed[1]).all()
+    assert [python_value(as_list(value)) for value in (small[0], large[0], b"")] == [
+        [127, -3, 0],
+        [127, -3, 0],
+        None,
+    ]
+    with pytest.raises(ValueError, match="row 0 has 3 numbers, expected 4"):
+        to_vectors(small, 4, kind("FLOAT_LIST"))

@@ -49,3 +49,6 @@ def test_words_stand_beside_a_vector_only_where_there_is_a_text(shop):
     blocks = Blocks(told, split_of(told), word_counts(told.texts))
     assert blocks.keys(arm)[-1] == ("vec", "words")
     assert "vec_words_pca_00" in blocks.of(arm)[0].columns
+    # So it is for what stands in for the feature, or the two could not be compared.
+    other = Arm("+ vec__int8", "deep", ("vec__int8",), "columns")
+    assert blocks.keys(other)[-1] == ("vec", "words")
