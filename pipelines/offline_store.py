@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureView, OnDemandFeatureView, RepoConfig
-from feast.data_source import DataSource
+from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
+from feast.data_source import DataSource, KafkaSource, PushSource, RequestSource
 from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import (
@@ -33,11 +33,13 @@ from feast.infra.offline_stores.offline_utils import (
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 from feast.utils import compute_non_entity_date_range
+from pydantic import Field, field_validator
 
+from deepfeast.pipelines.monitoring import WarehouseMonitoring
 from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
 from deepfeast.transforms.errors import ColumnNotFound, JoinError, SourceNotFound, SpecError
 from deepfeast.transforms.feast_api import requested_features
-from deepfeast.transforms.files.columns import SourceColumns, in_source
+from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.csv import is_csv
 from deepfeast.transforms.files.place import (
     column_names,
@@ -48,8 +50,12 @@ from deepfeast.transforms.files.place import (
 )
 from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, latest_rows, rows_between
-from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows, ViewHistory
-from deepfeast.transforms.times import nanoseconds, utc_times
+from deepfeast.transforms.history.sources import Histories
+from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows
+from deepfeast.transforms.times import utc_times
+from deepfeast.transforms.warehouse.ask import Labels, query_rows
+from deepfeast.transforms.warehouse.open import elsewhere, open_warehouse, settings, warehouse_of
+from deepfeast.transforms.warehouse.postgres import reaching
 
 STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 
@@ -72,11 +78,38 @@ class DeepFeastOfflineStoreConfig(FeastConfigBaseModel):
     staging_location: str | None = None
     """Folder or URI for `to_remote_storage`."""
 
+    warehouse: dict[str, Any] | None = Field(default=None, repr=False)
+    """The block of Feast's own store for the sources that are no files."""
 
-class DeepFeastOfflineStore(OfflineStore):
+    pull_rows: int = 10_000_000
+    """Rows of a view that come out of the warehouse for a join, at most; beyond, it joins them."""
+
+    overlap: timedelta = timedelta(hours=1)
+    """How far an incremental read of raw rows goes back, for what was committed late."""
+
+    @field_validator("warehouse")
+    @classmethod
+    def _as_feast_reads_it(cls, block: dict[str, Any] | None) -> dict[str, Any] | None:
+        if block is not None:
+            settings(block)
+        return block
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Feast hands this configuration to sources of the warehouse when it infers what an
+            # on-demand view reads: they look for their own settings in it.
+            block = self.__dict__.get("warehouse")
+            if name.startswith("_") or block is None:
+                return super().__getattr__(name)
+            return getattr(settings(block), name)
+
+
+class DeepFeastOfflineStore(WarehouseMonitoring, OfflineStore):
     """Every label row once, in its order, with what was known as of its time.
 
-    Reads Parquet and Delta ``FileSource``; see ``docs/offline_store.md``.
+    Reads Parquet and Delta ``FileSource``, see ``docs/offline_store.md``; and, through Feast's own
+    store for it, a warehouse, see ``docs/warehouse.md``.
     """
 
     supports_filter_by_created_timestamp = True
@@ -96,19 +129,22 @@ class DeepFeastOfflineStore(OfflineStore):
         **kwargs: Any,
     ) -> RetrievalJob:
         """Join features to entity rows; without, to all entities and event times of a range."""
+        warehouse = open_warehouse(config)
+        if isinstance(entity_df, str) and warehouse:
+            like = _any_source(feature_views, registry, project)
+            entity_df = query_rows(warehouse, entity_df, like)
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         by_view = requested_features(feature_refs, feature_views)
+        histories = Histories(config, registry, project, full_feature_names)
         if entity_df is None:
             span = compute_non_entity_date_range(feature_views, start_date, end_date)
-            entity_df = _entities_between(config, list(by_view), *span)
+            entity_df = histories.entities_between(list(by_view), *span)
         labels, timestamp = entity_rows(entity_df)
 
         def find() -> PointInTimeJoin:
-            histories = [
-                _history(config, view, features, full_feature_names)
-                for view, features in by_view.items()
-            ]
-            return PointInTimeJoin(labels, timestamp, histories, filter_by_created_timestamp)
+            asked = Labels(labels, timestamp, filter_by_created_timestamp)
+            found = [histories.of(view, names, asked) for view, names in by_view.items()]
+            return PointInTimeJoin(labels, timestamp, found, filter_by_created_timestamp)
 
         times = labels.column(timestamp).to_pandas()
         return DeepFeastRetrievalJob(
@@ -136,6 +172,17 @@ class DeepFeastOfflineStore(OfflineStore):
         end_date: datetime,
     ) -> RetrievalJob:
         """Return each entity's latest row whose event time lies in the range, ends included."""
+        if warehouse := elsewhere(config, data_source):
+            return warehouse.store.pull_latest_from_table_or_query(
+                warehouse.config,
+                data_source,
+                join_key_columns,
+                feature_name_columns,
+                timestamp_field,
+                created_timestamp_column,
+                start_date,
+                end_date,
+            )
 
         def find() -> Result:
             table, columns = _open_columns(
@@ -168,6 +215,17 @@ class DeepFeastOfflineStore(OfflineStore):
         end_date: datetime | None = None,
     ) -> RetrievalJob:
         """Return every row whose event time lies in the range, ends included."""
+        if warehouse := elsewhere(config, data_source):
+            return warehouse.store.pull_all_from_table_or_query(
+                warehouse.config,
+                data_source,
+                join_key_columns,
+                feature_name_columns,
+                timestamp_field,
+                created_timestamp_column,
+                start_date,
+                end_date,
+            )
 
         def find() -> Result:
             table, columns = _open_columns(
@@ -187,6 +245,10 @@ class DeepFeastOfflineStore(OfflineStore):
 
         What is not there yet may still be embedded, and passes.
         """
+        if warehouse := elsewhere(config, data_source):
+            with reaching(warehouse, f"source {data_source.name!r}"):
+                warehouse.store.validate_data_source(warehouse.config, data_source)
+            return
         source = file_source(data_source)
         times = (source.timestamp_field, source.created_timestamp_column)
         with contextlib.suppress(SourceNotFound):
@@ -199,6 +261,11 @@ class DeepFeastOfflineStore(OfflineStore):
         self, config: RepoConfig, data_source: DataSource
     ) -> Iterable[tuple[str, str]]:
         """Read the schema of a source; Feast looks for Delta from where the process stands."""
+        if warehouse := elsewhere(config, data_source):
+            with reaching(warehouse, f"source {data_source.name!r}"):
+                return warehouse.store.get_table_column_names_and_types_from_data_source(
+                    warehouse.config, data_source
+                )
         source = file_source(data_source)
         if is_csv(source.path):
             raise SpecError(
@@ -217,6 +284,15 @@ class DeepFeastOfflineStore(OfflineStore):
         progress: Callable[[int], Any] | None,
     ) -> None:
         """Append rows to the source of a feature view."""
+        if warehouse := elsewhere(config, feature_view.batch_source):
+            try:
+                warehouse.store.offline_write_batch(warehouse.config, feature_view, table, progress)
+            except NotImplementedError:
+                raise SpecError(
+                    f"view {feature_view.name!r}: Feast's store of type {warehouse.kind!r} writes "
+                    f"no rows. Insert them in the warehouse itself; the next read has them."
+                ) from None
+            return
         source = file_source(feature_view.batch_source)
         names = open_source(config, source, feature_view).schema.names
         if table.column_names != names:
@@ -241,7 +317,12 @@ class DeepFeastOfflineStore(OfflineStore):
         import pyarrow.dataset as ds
 
         destination = logging_config.destination
-        assert isinstance(destination, FileLoggingDestination)
+        if not isinstance(destination, FileLoggingDestination):
+            warehouse = warehouse_of(config, destination.to_data_source())
+            warehouse.store.write_logged_features(
+                warehouse.config, data, source, logging_config, registry
+            )
+            return
         filesystem, path = locate(config, file_source(destination.to_data_source()))
         rows = ds.dataset(str(data)) if isinstance(data, Path) else data
         ds.write_dataset(
@@ -267,7 +348,7 @@ def entity_rows(entity_df: Any) -> tuple[pa.Table, str]:
     if not isinstance(entity_df, pd.DataFrame):
         kind = "a SQL query" if isinstance(entity_df, str) else f"a {type(entity_df).__name__}"
         raise JoinError(
-            f"entity_df is {kind}: this store reads files and runs no SQL. Pass a pandas "
+            f"entity_df is {kind}: this repo names no warehouse that could run SQL. Pass a pandas "
             f"DataFrame with the entity keys and event_timestamp."
         )
     timestamp = infer_event_timestamp_from_entity_df(
@@ -280,22 +361,15 @@ def entity_rows(entity_df: Any) -> tuple[pa.Table, str]:
         raise JoinError(f"entity_df has a column of mixed kinds: {error}.") from None
 
 
-def _history(
-    config: RepoConfig, view: FeatureView, features: list[str], full_names: bool
-) -> ViewHistory:
-    """Translate a Feast view, its mappings and its alias into columns of its table."""
-    source = file_source(view.batch_source)
-    columns = SourceColumns.of(view, source, features)
-    key_map = view.projection.join_key_map
-    prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
-    return ViewHistory(
-        view=view.name,
-        table=open_source(config, source, view),
-        join_keys={key_map.get(key, key): column for key, column in columns.keys.items()},
-        timestamp=columns.time,
-        created=columns.created or None,
-        features={f"{prefix}{name}": column for name, column in columns.features.items()},
-        ttl=view.ttl,
+def _any_source(views: Sequence[FeatureView], registry: BaseRegistry, project: str) -> DataSource:
+    """Return a source of the warehouse: only by one is it known what reads its SQL."""
+    asked = [view.batch_source for view in views if view.batch_source]
+    for source in [*asked, *registry.list_data_sources(project)]:
+        if not isinstance(source, (FileSource, RequestSource, PushSource, KafkaSource)):
+            return source
+    raise JoinError(
+        "entity_df is a SQL query, but no source of the warehouse is registered, by which Feast "
+        "could run it. Declare one in the repo, or pass a DataFrame."
     )
 
 
@@ -310,34 +384,3 @@ def _open_columns(
     named = [*columns, *(column for column in times if column)]
     table.require(named)
     return table, list(dict.fromkeys(named)) if columns else table.schema.names
-
-
-def _entities_between(
-    config: RepoConfig, views: list[FeatureView], start: datetime, end: datetime
-) -> pd.DataFrame:
-    """Return a row for each entity and event time of a feature row in the range, in that order.
-
-    Views without entities add no rows to those of others; alone, one for each of their times.
-    """
-    histories = [_history(config, view, [], full_names=False) for view in views]
-    keyed = [history for history in histories if history.join_keys] or histories
-    if len({frozenset(history.join_keys) for history in keyed}) > 1:
-        raise JoinError(
-            "without entity rows, all views must have the same join keys: which listing belongs to "
-            "which host is not known here. Pass entity_df."
-        )
-    frames = [_moments(history, Span(start, end)) for history in keyed]
-    entities = pd.concat(frames).drop_duplicates()
-    return entities.sort_values(list(entities.columns), ignore_index=True)
-
-
-def _moments(history: ViewHistory, span: Span) -> pd.DataFrame:
-    """Read the entities and event times of a table's rows in a span."""
-    rows = rows_between(history.table, history.timestamp, span)
-    read = list(dict.fromkeys([*history.join_keys.values(), history.timestamp]))
-    found = history.table.take(rows, read).drop_null()  # before pandas makes them floats
-    keys = {label: found.column(source) for label, source in sorted(history.join_keys.items())}
-    times = pd.to_datetime(nanoseconds(found.column(history.timestamp)), utc=True)
-    return pd.DataFrame({label: column.to_pandas() for label, column in keys.items()}).assign(
-        event_timestamp=times
-    )

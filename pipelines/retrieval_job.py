@@ -20,7 +20,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from deepfeast.transforms.errors import SpecError
-from deepfeast.transforms.files.place import file_source, source_uri, write_source
+from deepfeast.transforms.files.place import source_uri, write_source
 from deepfeast.transforms.history.views import PointInTimeJoin
 
 
@@ -112,9 +112,26 @@ class DeepFeastRetrievalJob(RetrievalJob):
         allow_overwrite: bool = False,
         timeout: int | None = None,
     ) -> None:
-        """Write the result to the storage of a saved dataset, part by part."""
-        source = file_source(storage.to_data_source())
+        """Write the result to the storage of a saved dataset, part by part.
+
+        Raises
+        ------
+        SpecError
+            If that is not in files.
+        """
+        source = storage.to_data_source()
+        if not isinstance(source, FileSource):
+            raise SpecError(
+                f"a saved dataset is written to files: {type(storage).__name__} is none. Use "
+                f"SavedDatasetFileStorage(path='...'), and load that into the warehouse."
+            )
         write_source(self._config, source, self.batches(), overwrite=allow_overwrite)
+
+    def to_sql(self) -> str:
+        raise NotImplementedError(
+            "no one query gives this result: it is joined out of files, or of what was pulled from "
+            "the warehouse. Use to_arrow() or to_df()."
+        )
 
     def supports_remote_storage_export(self) -> bool:
         return self._config.offline_store.staging_location is not None

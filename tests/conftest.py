@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,54 @@ def postgres_port():
     server.send_signal(signal.SIGINT)  # does not wait for open connections, as SIGTERM would
     server.wait()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class Postgres:
+    """A schema of its own in a real PostgreSQL, and how Feast is told of it.
+
+    Attributes
+    ----------
+    block : dict
+        What stands under ``offline_store:`` of a repo on it.
+    """
+
+    def __init__(self, port: int, schema: str):
+        self.block = {
+            "type": "postgres",
+            "host": "127.0.0.1",
+            "port": port,
+            "database": "postgres",
+            "db_schema": schema,
+            "user": "feast",
+            "password": "",
+            "sslmode": "disable",
+        }
+        self.run(f"CREATE SCHEMA {schema}")
+
+    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements, times without zone meant as UTC; return the rows of the last."""
+        import psycopg
+
+        options = f"-c search_path={self.block['db_schema']},public -c timezone=UTC"
+        where = f"host=127.0.0.1 port={self.block['port']} dbname=postgres user=feast"
+        with psycopg.connect(where, options=options) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def source(self, table: str, time: str = "event_timestamp", **options: Any) -> Any:
+        """Declare a source of the schema."""
+        from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+            PostgreSQLSource,
+        )
+
+        return PostgreSQLSource(name=table, table=table, timestamp_field=time, **options)
+
+
+@pytest.fixture
+def postgres(postgres_port: int) -> Postgres:
+    """An empty schema of a warehouse."""
+    return Postgres(postgres_port, f"s{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])

@@ -88,6 +88,7 @@ NAMES = (
     Name(REDIS_CONFIG, "0.40", _QUIET),
     Name(DASK_CONFIG, "0.40", _QUIET),
     Name("feast.torch_wrapper:get_torch", "0.50", "commands load torch whenever they load Feast"),
+    Name("feast.repo_config:RepoConfig.offline_store", "0.40", "a repo beside a warehouse fails"),
     Name(_REGISTRY, "0.40", "commands load Feast to read a registry that is a file"),
 )
 _warned: set[str] = set()
@@ -226,6 +227,14 @@ def requested_features(
             if view.projection.name_to_use() == wanted:
                 by_view.setdefault(view, []).append(feature)
     return by_view
+
+
+def with_offline_store(config: RepoConfig, settings: Any) -> RepoConfig:
+    """Return a repo's configuration with other settings of an offline store, as Feast has them."""
+    other = config.model_copy()
+    other.offline_config = settings
+    other._offline_store = settings  # where its property keeps what it has read
+    return other
 
 
 def config_file(repo: str | Path) -> Path:

@@ -16,6 +16,7 @@ from deepfeast.transforms.files.place import file_source, open_source, source_ur
 from deepfeast.transforms.files.table import FeatureTable, open_table
 from deepfeast.transforms.online.seal import Seal
 from deepfeast.transforms.times import in_utc
+from deepfeast.transforms.warehouse.open import lies_in_files
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
@@ -115,13 +116,6 @@ def _open(
     path = folder / "latest.parquet"
     pq.write_table(rows, path, row_group_size=PULLED_ROWS)
     return open_table(str(path), name=f"the source of view {view.name!r}")
-
-
-def lies_in_files(source: Any) -> bool:
-    """Tell whether a source can be read without its offline store."""
-    from feast import FileSource
-
-    return isinstance(source, FileSource)
 
 
 def needs_feast(view: FeatureView) -> bool:

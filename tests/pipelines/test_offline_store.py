@@ -191,7 +191,7 @@ def test_arrays_stay_arrays_and_a_result_has_one_chunk(make_store, write, stock)
 
 
 def test_what_cannot_be_joined_is_refused_with_the_reason(shop, stock):
-    with pytest.raises(JoinError, match="runs no SQL"):
+    with pytest.raises(JoinError, match="names no warehouse"):
         stock.history(shop, "SELECT * FROM sales")
     with pytest.raises(ColumnNotFound, match=r"'product_id' in the labels .*view 'stock'.*sku"):
         stock.history(shop, stock.ask("pen").rename(columns={"product_id": "sku"}))

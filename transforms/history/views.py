@@ -95,6 +95,25 @@ class ViewHistory:
 
 
 @dataclass
+class JoinedHistory(ViewHistory):
+    """What somebody else has joined: the table has the features, and each label knows its row.
+
+    Parameters
+    ----------
+    rows : ndarray of int64 of shape (n_labels,)
+        The table's row of each label; -1 where there is none.
+    """
+
+    rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __post_init__(self) -> None:
+        self.table.require([*self.features.values()])
+
+    def as_of(self, labels: pa.Table, times: Ints, *, known: bool = False) -> Ints:
+        return self.rows
+
+
+@dataclass
 class PointInTimeJoin:
     """Label rows, and the histories to put beside them.
 

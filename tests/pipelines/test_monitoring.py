@@ -1,0 +1,54 @@
+"""``feast monitor`` counts in the warehouse, and in files what it pulls."""
+
+from datetime import datetime, timedelta, timezone
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from feast import Entity, FeatureView, Field, FileSource, ValueType
+from feast.monitoring.monitoring_service import MonitoringService
+from feast.types import Float64, String
+
+from deepfeast.pipelines.offline_store import STORE, DeepFeastOfflineStore
+
+NOON = datetime(2024, 5, 10, 12, tzinfo=timezone.utc)
+PRODUCT = Entity(name="product", join_keys=["product_id"], value_type=ValueType.STRING)
+
+
+def weight_view(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {"product_id": ["pen", "ink"], "event_timestamp": [NOON] * 2, "grams": [7.5, 90.0]}
+    pq.write_table(pa.table(rows), folder / "weight.parquet")
+    return FeatureView(
+        name="weight",
+        entities=[PRODUCT],
+        schema=[Field(name="product_id", dtype=String), Field(name="grams", dtype=Float64)],
+        source=FileSource(name="weights", path="weight.parquet", timestamp_field="event_timestamp"),
+    )
+
+
+def test_both_kinds_of_views_are_counted_and_the_warehouse_keeps_the_counts(
+    make_store, postgres, tmp_path
+):
+    postgres.run(
+        "CREATE TABLE stock (product_id text, event_timestamp timestamptz, units int)",
+        "INSERT INTO stock SELECT 'p' || n, '2024-05-10 12:00Z', n FROM generate_series(1, 4) n",
+    )
+    stock = FeatureView(name="stock", entities=[PRODUCT], source=postgres.source("stock"))
+    block = {"type": STORE, "warehouse": postgres.block}
+    store = make_store(PRODUCT, stock, weight_view(tmp_path / "repo"), offline_store=block)
+    service = MonitoringService(store)
+    today, tomorrow = NOON.date(), NOON.date() + timedelta(days=1)
+    for view, feature, mean in (("stock", "units", 2.5), ("weight", "grams", 48.75)):
+        service.compute_metrics("shop", view, start_date=today, end_date=tomorrow)
+        (found,) = service.get_feature_metrics("shop", feature_view_name=view)
+        assert (found["feature_name"], found["mean"]) == (feature, mean)
+    assert postgres.run("SELECT count(*) FROM feast_monitoring_feature_metrics") == [(2,)]
+
+
+def test_without_a_warehouse_there_is_no_place_for_counts(make_store, tmp_path):
+    store = make_store(PRODUCT, weight_view(tmp_path / "repo"))
+    with pytest.raises(NotImplementedError):
+        DeepFeastOfflineStore.ensure_monitoring_tables(store.config)
+    with pytest.raises(NotImplementedError):
+        DeepFeastOfflineStore.query_monitoring_metrics(store.config, "shop", "feature")

@@ -1,0 +1,121 @@
+"""The warehouse that a repo already has: Feast's own store for it, behind ours.
+
+What stood under ``offline_store:`` stands under ``offline_store.warehouse:``, untouched. Views over
+files and deep views are ours; every other source is asked for through Feast's store, with the
+configuration that it knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.errors import SpecError
+from deepfeast.transforms.feast_api import with_offline_store
+
+if TYPE_CHECKING:
+    from feast import RepoConfig
+    from feast.infra.offline_stores.offline_store import OfflineStore
+
+BLOCK = (
+    "offline_store: {type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore, "
+    "warehouse: {<what stood under offline_store before>}}"
+)
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Feast's own store for a warehouse.
+
+    Attributes
+    ----------
+    config : RepoConfig
+        The repo's, with the warehouse's block as its offline store.
+    store : OfflineStore
+    """
+
+    config: RepoConfig
+    store: OfflineStore
+
+    @property
+    def kind(self) -> str:
+        """What Feast calls it, such as ``postgres``."""
+        return str(self.config.offline_store.type)
+
+
+def lies_in_files(source: Any) -> bool:
+    """Tell whether a source can be read without its offline store."""
+    from feast import FileSource
+
+    return isinstance(source, FileSource)
+
+
+def open_warehouse(config: RepoConfig) -> Warehouse | None:
+    """Open the warehouse that a repo's configuration names; None where it names none."""
+    from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
+
+    block = getattr(config.offline_store, "warehouse", None)
+    if block is None:
+        return None
+    inner = settings(block)
+    return Warehouse(with_offline_store(config, inner), get_offline_store_from_config(inner))
+
+
+def warehouse_of(config: RepoConfig, source: Any) -> Warehouse:
+    """Return the warehouse that a source lies in.
+
+    Raises
+    ------
+    SpecError
+        If the repo has none; it says what to write.
+    """
+    found = open_warehouse(config)
+    if found is None:
+        raise SpecError(
+            f"the source {source.name!r} is a {type(source).__name__}, which lies in no files, and "
+            f"this repo names no warehouse. In feature_store.yaml: {BLOCK}."
+        )
+    return found
+
+
+def elsewhere(config: RepoConfig, source: Any) -> Warehouse | None:
+    """Return the warehouse that a source lies in; None where it lies in files."""
+    return None if lies_in_files(source) else warehouse_of(config, source)
+
+
+def settings(block: Any) -> Any:
+    """Read a warehouse's block as Feast does.
+
+    Parameters
+    ----------
+    block : dict
+        With a ``type`` and what Feast's store of that type takes.
+
+    Raises
+    ------
+    SpecError
+        If it is none, or lacks something; values, a password may be among them, are never told.
+    """
+    from feast.errors import FeastError
+    from feast.repo_config import get_offline_config_from_type
+    from pydantic import ValidationError
+
+    kind = block.get("type") if isinstance(block, dict) else None
+    if not isinstance(kind, str) or kind.endswith("DeepFeastOfflineStore"):
+        raise SpecError(
+            f"offline_store.warehouse needs the block of a store of Feast's own, with its type. "
+            f"In feature_store.yaml: {BLOCK}."
+        )
+    try:
+        return get_offline_config_from_type(kind)(**block)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        raise SpecError(f"offline_store.warehouse, of type {kind!r}: {faults}.") from None
+    except (FeastError, ImportError) as error:
+        raise SpecError(
+            f"offline_store.warehouse: Feast cannot load its store of type {kind!r}: {error}. "
+            f"Install what it needs: pip install 'feast[{kind.partition('.')[0]}]'."
+        ) from error
