@@ -15,7 +15,7 @@ import typer
 
 from deepfeast.pipelines.command import Commands, run_commands
 from deepfeast.pipelines.lift.cli import lift
-from deepfeast.pipelines.terminal import open_repo, print_rejects, print_run, say, shown
+from deepfeast.pipelines.terminal import open_repo, print_rejects, print_rows, print_run, say, shown
 from deepfeast.transforms.errors import FeatureNotFound
 
 app = Commands(
@@ -150,7 +150,7 @@ def runs(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
         }
         for commit in table.commits()
     ]
-    _print_rows(rows, as_json)
+    print_rows(rows, as_json)
 
 
 @app.command()
@@ -194,7 +194,7 @@ def versions(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
         }
         for version in list_versions(_table(repo, view))
     ]
-    _print_rows(rows, as_json)
+    print_rows(rows, as_json)
 
 
 Number = Annotated[int, typer.Argument(help="Number of a version, from deepfeast versions.")]
@@ -267,27 +267,6 @@ def _table(repo: Path, view: str) -> Any:
     return embedding_table(store, find_deep_view(store, view)[0])
 
 
-def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in rows[0] if rows else []:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*map(_cell, row.values()))
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
-
-
 @app.command()
 def encoders(
     only: Annotated[
@@ -316,7 +295,7 @@ def encoders(
             speed = time_encoder(get_encoder(row.name)) if ready else None
             shown["per_second"] = round(speed, 1) if speed else None
         rows.append(shown)
-    _print_rows(rows, as_json)
+    print_rows(rows, as_json)
 
 
 @app.command()
@@ -362,7 +341,7 @@ def verify(
         print(json.dumps(found.to_dict(), indent=2))
     else:
         print(found)
-        _print_rows(found.rows(20), as_json=False)
+        print_rows(found.rows(20), as_json=False)
     raise typer.Exit(not found.equal)
 
 

@@ -142,6 +142,29 @@ def print_run(run: Any) -> None:
             say(f"      {example}")
 
 
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows of one kind as a table, or as JSON."""
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in rows[0] if rows else []:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    # A file or a program has no width to fold to.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
 def print_rejects(
     view: str, rejects: pa.Table | None, *, as_json: bool = False, as_csv: bool = False
 ) -> None:

@@ -52,6 +52,16 @@ def test_runs_and_rejects_can_be_read_by_programs(shirts):
     assert (reject["id"], reject["reason"]) == ("a", "poisoned")
 
 
+def test_what_a_program_reads_is_one_line_a_run(shirts):
+    shirts.write([{"id": "a", "title": "blue shirt"}])
+    run = shirts.embed()
+    head, line = runner.invoke(app, ["runs", "deep", "--repo", str(shirts.folder)]).output.split(
+        "\n", 1
+    )
+    assert head.split()[:4] == ["version", "time", "kind", "run"]
+    assert line.split()[3] == run.run_id
+
+
 def test_a_runner_that_loses_rows_is_refused(shirts):
     shirts.write([{"id": "a", "title": "red"}])
     words = ["embed", "deep", "--repo", str(shirts.folder), "--", "--runner=DaskRunner"]

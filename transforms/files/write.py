@@ -31,6 +31,11 @@ def check_writable(path: Path, what: str) -> None:
     if os.access(path, needed, effective_ids=os.access in os.supports_effective_ids):
         return
     found = path.stat()
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise NotWritable(
+            f"{what} needs to write {path}, which lies on a disk that is mounted read-only. Mount "
+            f"it for writing."
+        )
     try:
         owner = path.owner()
     except KeyError:
@@ -38,7 +43,7 @@ def check_writable(path: Path, what: str) -> None:
     raise NotWritable(
         f"{what} needs to write {path}, which this process may not (user {os.geteuid()}; it "
         f"belongs to {owner}, mode {stat.S_IMODE(found.st_mode):o}). Run as {owner}, or let both "
-        f"write: chmod g+w, in one group; a disk that is read-only must be mounted for writing."
+        f"write: chmod g+w, in one group."
     )
 
 

@@ -74,7 +74,7 @@ def test_a_disk_that_is_read_only_is_told(tmp_path):
     if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("a file system can be mounted by root alone")
     try:
-        with pytest.raises(NotWritable, match="must be mounted for writing"):
+        with pytest.raises(NotWritable, match="is mounted read-only"):
             check_writable(tmp_path / "deep", "view 'deep'")
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
