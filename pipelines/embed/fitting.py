@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from deepfeast.transforms.cells.content import read_contents
 from deepfeast.transforms.embeddings.state import state_path
+from deepfeast.transforms.embeddings.tombstones import Tombstones, read_tombstones
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import EncoderError, FingerprintMismatch
@@ -54,6 +55,8 @@ class RunEncoders:
     encoders, fingerprints, states, fits : dict by feature
         The encoders; once settled their fingerprints, the file of what was fitted or None, and
         what this run fitted on.
+    forgotten : Tombstones or None
+        Keys whose rows nothing is fitted on.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class RunEncoders:
         self.fingerprints: dict[str, str] = {}
         self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
         self.fits: dict[str, dict[str, Any]] = {}
+        self.forgotten = read_tombstones(table.uri)
 
     def settle(self, source: Source, until: datetime | None) -> None:
         """Fit or restore what is fitted, so that each encoder has its fingerprint.
@@ -104,7 +108,8 @@ class RunEncoders:
     ) -> None:
         """Fit on the first contents of the source that are old enough."""
         before = None if until is None else microseconds(until)
-        found = list(islice(_old_contents(source, feature, encoder, before), FIT_ROWS))
+        contents = _old_contents(source, feature, encoder, before, self.forgotten)
+        found = list(islice(contents, FIT_ROWS))
         if not found:
             raise EncoderError(
                 f"nothing to fit {feature.encoder!r} of {feature.name!r} on: column "
@@ -155,12 +160,20 @@ class RunEncoders:
 
 
 def _old_contents(
-    source: Source, feature: DeepFeature, encoder: Encoder, before: int | None
+    source: Source,
+    feature: DeepFeature,
+    encoder: Encoder,
+    before: int | None,
+    forgotten: Tombstones | None,
 ) -> Iterator[tuple[int, Any]]:
     """Yield time and content of the rows that are old enough, in the order of the source."""
     reader = open_reader(feature, encoder, source.root)
+    keys = forgotten.names if forgotten else ()
+    columns = list(dict.fromkeys([source.timestamp, feature.column, *keys]))
     for part in source.slices:
-        for _, batch in read_slice(part, [source.timestamp, feature.column]):
+        for _, batch in read_slice(part, columns):
+            if forgotten:
+                batch = batch.filter(pa.array(~forgotten.matches(batch)))
             times, _ = event_times(batch.column(0), source.timestamp, part.path)
             values = read_contents(batch.column(1), reader).values
             for time_, value in zip(times.cast(pa.int64()).to_pylist(), values, strict=True):

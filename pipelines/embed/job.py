@@ -13,6 +13,7 @@ import pyarrow as pa
 from deepfeast.pipelines.embed.folder import RunFolder, Spill
 from deepfeast.pipelines.embed.plan import Columns
 from deepfeast.transforms.cells.content import Reader
+from deepfeast.transforms.embeddings.tombstones import Tombstones
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.files.slices import EVENT_TIME, Source
 
@@ -111,6 +112,8 @@ class Job:
         Threads of a network.
     since, until : int, optional
         Window of event time in microseconds since 1970, `until` excluded.
+    forgotten : Tombstones, optional
+        Keys whose rows take no part.
     """
 
     run_id: str
@@ -124,6 +127,7 @@ class Job:
     threads: int | None = None
     since: int | None = None
     until: int | None = None
+    forgotten: Tombstones | None = None
 
     def window(self, *features: DeepFeature) -> int:
         """Return how many rows of these features a worker holds at a time."""

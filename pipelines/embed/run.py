@@ -249,6 +249,7 @@ class EmbedRun:
             threads=threads,
             since=None if since is None else microseconds(since),
             until=None if until is None else microseconds(until),
+            forgotten=self.encoders.forgotten,
         )
         if held:
             check_keys(job.key_schema(), held, source.name, self.table.uri, self.run.view)

@@ -29,6 +29,7 @@ from deepfeast.transforms.cells.content import (
 )
 from deepfeast.transforms.embed import REJECTS, count
 from deepfeast.transforms.embeddings.table import file_options
+from deepfeast.transforms.embeddings.tombstones import blank
 from deepfeast.transforms.encoders.cache import loaded
 from deepfeast.transforms.encoders.column import encode_contents
 from deepfeast.transforms.errors import Reject
@@ -69,10 +70,14 @@ class HashSlice(beam.DoFn):
         columns[source.timestamp], left_out = self._times_of(part, offset, batch)
         created, unreadable = self._created(part, offset, batch)
         left_out = {**unreadable, **left_out}
+        gone = job.forgotten.matches(batch) if job.forgotten else np.zeros(len(batch), bool)
+        left_out = {row: why for row, why in left_out.items() if not gone[row]}
         rejects: dict[tuple[int, str], Reject] = {}
         hashes = {}
         for feature in job.features:
-            contents = read_contents(batch.column(feature.column), job.readers[feature.name])
+            # What is to be forgotten is not even read: a cell may be an address to fetch.
+            cells = blank(batch.column(feature.column), gone)
+            contents = read_contents(cells, job.readers[feature.name])
             hashes[feature.hash_column] = hash_array(contents.hashes)
             rejects |= {(row, feature.name): why for row, why in contents.rejects.items()}
         table = pa.table(
@@ -84,7 +89,7 @@ class HashSlice(beam.DoFn):
                 **hashes,
             }
         )
-        keep = self._keep(table, left_out)
+        keep = self._keep(table, left_out, gone)
         rejects = {(row, name): why for (row, name), why in rejects.items() if keep[row]}
         rejects |= {(row, ""): why for row, why in sorted(left_out.items())}
         _count_rejects(rejects)
@@ -108,13 +113,15 @@ class HashSlice(beam.DoFn):
         times, rejects = self._times_of(part, offset, batch, created=True)
         return times, {row: why for row, why in rejects.items() if why.reason != "time_missing"}
 
-    def _keep(self, table: pa.Table, left_out: dict[int, Reject]) -> NDArray[np.bool_]:
+    def _keep(
+        self, table: pa.Table, left_out: dict[int, Reject], gone: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
         """Tell which rows take part: those in the window, with a time and all of their keys.
 
         Rows of the window that lack a key join `left_out`; one without a time is of any window.
         """
         job = self.job
-        keep = np.ones(len(table), bool)
+        keep = ~gone
         keep[list(left_out)] = False
         times = pc.fill_null(table[job.source.timestamp].cast(pa.int64()), 0).to_numpy()
         if job.since is not None:

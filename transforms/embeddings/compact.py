@@ -136,21 +136,17 @@ def _publish(
     merged: Mapping[int, _Merged],
 ) -> int:
     """Commit the new files of the current version; say of earlier ones which they have now."""
-    meta = dict(table.commits(delta)[0].meta)
-    meta.pop("rollback", None)
-    current = merged.get(meta["generation"], _Merged([], []))
-    meta["compact"] = {
-        "folder": name,
-        "files": {
-            number: one.of(files[number])
-            for number, one in merged.items()
-            if number != meta["generation"]
-        },
+    newest = table.commits(delta)[0]
+    current = merged.get(newest.meta["generation"], _Merged([], []))
+    earlier = {
+        number: one.of(files[number])
+        for number, one in merged.items()
+        if number != newest.meta["generation"]
     }
     return table.publish(
         table.dataset(delta).schema,
         current.parts,
-        meta,
+        newest.followed_by("compact", {"folder": name, "files": earlier}),
         delta.version(),
         replace=False,
         instead_of=current.small,

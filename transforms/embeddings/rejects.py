@@ -14,7 +14,10 @@ from deepfeast.transforms.features import CREATED
 from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
     from deepfeast.transforms.embeddings.table import EmbeddingTable
+    from deepfeast.transforms.embeddings.tombstones import Tombstones
 
 ABOUT = ("column", "feature", "reason", "message", "hash", "run_id", CREATED)
 
@@ -77,15 +80,50 @@ def compact_rejects(table: EmbeddingTable, name: str, keep: timedelta) -> None:
     known = open_delta(table.rejects, table.options)
     if known is None:
         return
-    old = named_files(known)
-    if len(old) > 1:
-        rejects = known.to_pyarrow_table()
-        part = _write(table, rejects, name)
-        commit_files(table.rejects, rejects.schema, [part], table=known, instead_of=old)
-        # A table stays as it was opened, whatever is committed.
-        known = open_delta(table.rejects, table.options)
-        assert known is not None
-        known.create_checkpoint()
+    if len(named_files(known)) > 1:
+        known = _replace(table, known, known.to_pyarrow_table(), name)
+    _trim(table, known, keep)
+
+
+def erase_rejects(table: EmbeddingTable, gone: Tombstones, name: str) -> int:
+    """Remove the rejects of forgotten keys, and every file that may still have them.
+
+    Parameters
+    ----------
+    name : str
+        Of the file that has the others.
+
+    Returns
+    -------
+    int
+        How many rejects went.
+    """
+    known, folder = open_delta(table.rejects, table.options), Path(table.rejects)
+    if known is None:
+        for path in folder.glob("*.parquet*"):
+            path.unlink()
+        return 0
+    rejects = known.to_pyarrow_table()
+    hit = gone.matches(rejects)
+    if hit.any():
+        known = _replace(table, known, rejects.filter(pa.array(~hit)), name)
+    _trim(table, known, timedelta(0))
+    return int(hit.sum())
+
+
+def _replace(table: EmbeddingTable, known: DeltaTable, rejects: pa.Table, name: str) -> DeltaTable:
+    """Let one file of some rejects stand for all files."""
+    old, part = named_files(known), _write(table, rejects, name)
+    commit_files(table.rejects, rejects.schema, [part], table=known, instead_of=old)
+    # A table stays as it was opened, whatever is committed.
+    anew = open_delta(table.rejects, table.options)
+    assert anew is not None
+    anew.create_checkpoint()
+    return anew
+
+
+def _trim(table: EmbeddingTable, known: DeltaTable, keep: timedelta) -> None:
+    """Delete what nobody can be reading any more."""
     since = (datetime.now(timezone.utc) - keep).timestamp() * 1000
     log = known.history()
     before = max((one["version"] for one in log if one["timestamp"] <= since), default=0)
@@ -95,7 +133,7 @@ def compact_rejects(table: EmbeddingTable, name: str, keep: timedelta) -> None:
         needed |= {file["path"] for file in named_files(seen)} if seen else set()
     folder = Path(table.rejects)
     # A file that no version names is of a run that was killed before it published.
-    gone = [path for path in folder.glob("*.parquet") if path.name not in needed]
+    gone = [path for path in folder.glob("*.parquet*") if path.name not in needed]
     for path in [*gone, *covered(folder, before)]:
         path.unlink()
 

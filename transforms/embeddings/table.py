@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 META = "deepfeast"
+# What a commit that is no run was, and says of itself in its metadata.
+KINDS = ("compact", "forget", "rollback")
 # Rolling back needs the log of old versions; Delta would drop it after thirty days.
 CONFIGURATION = {
     "delta.logRetentionDuration": "interval 36500 days",
@@ -62,8 +64,24 @@ class Commit:
 
     @property
     def kind(self) -> str:
-        """What was published: a ``run``, a ``rollback`` to earlier vectors, or a ``compact``."""
-        return next((kind for kind in ("compact", "rollback") if kind in self.meta), "run")
+        """What was published: a ``run``, or one of `KINDS`."""
+        return next((kind for kind in KINDS if kind in self.meta), "run")
+
+    @property
+    def folder(self) -> str:
+        """Where the data files lie that it made, within the table's folder."""
+        what = self.meta.get(self.kind)
+        return what["folder"] if isinstance(what, dict) else str(self.meta["run_id"])
+
+    @property
+    def files(self) -> dict[str, list[dict[str, Any]]]:
+        """The data files of earlier versions that it wrote anew, by number of the version."""
+        what = self.meta.get(self.kind)
+        return what.get("files", {}) if isinstance(what, dict) else {}
+
+    def followed_by(self, kind: str, what: Any) -> dict[str, Any]:
+        """Return the metadata of a commit of some kind that goes on from this one."""
+        return {name: v for name, v in self.meta.items() if name not in KINDS} | {kind: what}
 
 
 class EmbeddingTable:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deepfeast.transforms.embeddings.log import covered, first_entry, write_archive
 from deepfeast.transforms.embeddings.table import Commit, EmbeddingTable
-from deepfeast.transforms.embeddings.versions import find_version, version_files
+from deepfeast.transforms.embeddings.versions import find_version, list_versions, version_files
 from deepfeast.transforms.errors import TableError
 
 # No reader that opened the table a day ago is still at it.
@@ -85,12 +85,21 @@ def vacuum(table: EmbeddingTable, drop: int | None = None, keep: timedelta = KEE
     """
     with table.held("vacuum"):
         swept = sweep(table, keep, drop)
-        known = _folders(table.commits()) if table.open() else set()
-        spare = {"_delta_log", table.scratch.name, *known}
-        swept.leftovers += [path for path in table.path.iterdir() if path.name not in spare]
-        swept.leftovers += [*table.scratch.glob("runs/*"), *table.scratch.glob("spill/*")]
-        _delete(swept.leftovers, swept)
+        sweep_leftovers(table, swept)
     return swept
+
+
+def sweep_leftovers(table: EmbeddingTable, swept: Swept) -> None:
+    """Delete what runs left that never published, for one who holds the table."""
+    there = table.open() is not None
+    spare = {"_delta_log", table.scratch.name, *(_folders(table.commits()) if there else ())}
+    swept.leftovers += [path for path in table.path.iterdir() if path.name not in spare]
+    swept.leftovers += [*table.scratch.glob("runs/*"), *table.scratch.glob("spill/*")]
+    versions = list_versions(table) if there else []
+    fitted = {fingerprint for one in versions for fingerprint in one.fingerprints.values()}
+    states = table.scratch.glob("fitted/*")
+    swept.leftovers += [path for path in states if path.stem not in fitted]
+    _delete(swept.leftovers, swept)
 
 
 def sweep(table: EmbeddingTable, keep: timedelta, drop: int | None = None) -> Swept:
@@ -124,8 +133,7 @@ def sweep(table: EmbeddingTable, keep: timedelta, drop: int | None = None) -> Sw
 
 def _folders(commits: Sequence[Commit]) -> set[str]:
     """Return the folders that published commits have written to."""
-    compacts = {c.meta["compact"]["folder"] for c in commits if c.kind == "compact"}
-    return compacts | {commit.meta["run_id"] for commit in commits}
+    return {name for commit in commits for name in (commit.folder, commit.meta["run_id"])}
 
 
 def _delete(paths: Sequence[Path], swept: Swept) -> None:

@@ -58,7 +58,7 @@ def list_versions(table: EmbeddingTable) -> list[Version]:
         Version(
             number,
             found[0].meta["fingerprints"],
-            sum(c.meta["counts"]["rows"] for c in _runs(found)),
+            sum(file["rows"] for file in files[number]),
             found[-1].time,
             _runs(found)[0].time,
             number == current,
@@ -77,8 +77,8 @@ def version_files(table: EmbeddingTable, commits: list[Commit]) -> dict[int, lis
         for number, version in newest.items()
     }
     for commit in reversed(commits):
-        for name, found in commit.meta.get("compact", {}).get("files", {}).items():
-            # Compacted when it was no longer current, and not made current again since.
+        for name, found in commit.files.items():
+            # Written anew when it was no longer current, and not made current again since.
             if commit.version > newest[int(name)]:
                 files[int(name)] = found
     return files
@@ -108,8 +108,7 @@ def rollback(table: EmbeddingTable, number: int) -> int:
         newest = next(c for c in commits if c.meta["generation"] == number)
         files = version_files(table, commits)[number]
         schema = file_schema(table.path / files[0]["path"])
-        meta = {**newest.meta, "rollback": delta.version()}
-        meta.pop("compact", None)
+        meta = newest.followed_by("rollback", delta.version())
         return table.publish(schema, files, meta, delta.version(), replace=True)
 
 

@@ -56,6 +56,34 @@ class PostgresTable(OnlineTable):
             check_epoch(self.view.name, known, seal.epoch)
             connection.execute(made, (seal.to_bytes(), *key))
 
+    @property
+    def leaves(self) -> str:
+        return "the server's write-ahead log, until it is recycled, and what was backed up from it"
+
+    def remove(self, keys: Sequence[Key]) -> int:
+        from psycopg import sql
+
+        name, connected = postgres_table(self.store, self.config, self.view)
+        own = (self.entity_keys.serialize(self.entity_keys.own()), SEAL_FEATURE)
+        where = "WHERE entity_key = %s AND feature_name = %s"
+        held = sql.SQL(f"SELECT value FROM {{}} {where} FOR UPDATE").format(name)
+        made = sql.SQL(f"UPDATE {{}} SET value = %s {where}").format(name)
+        gone = sql.SQL("DELETE FROM {} WHERE entity_key = ANY(%s) RETURNING entity_key")
+        with connected as connection:
+            with connection.transaction():
+                found = connection.execute(held, own).fetchone()
+                seal = Seal.from_bytes(bytes(found[0])) if found else None
+                if seal is not None:
+                    connection.execute(made, (seal.renewed().to_bytes(), *own))
+                encoded = [self.entity_keys.to_bytes(key) for key in keys]
+                rows = connection.execute(gone.format(name), [encoded]).fetchall()
+            connection.set_autocommit(True)
+            # Also where nothing was there: rows that were deleted or written anew stay in the
+            # files of the table until it is written out.
+            connection.execute(sql.SQL("VACUUM FULL {}").format(name))
+            connection.set_autocommit(False)
+        return len({bytes(key) for (key,) in rows})
+
     def keys(self) -> Iterator[list[Key]]:
         from psycopg import sql
 

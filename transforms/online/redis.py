@@ -68,8 +68,7 @@ class RedisTable(OnlineTable):
 
     def begin(self, seal: Seal, bare: bool = False) -> None:
         self._put_seal(seal.broken())
-        fields = [*(self._field(field.name) for field in self.view.features), self._time_field]
-        client = self._client()
+        fields, client = self._fields(), self._client()
         for keys in filter(None, self._scan()):
             with client.pipeline(transaction=False) as pipe:
                 for key in keys:
@@ -82,6 +81,30 @@ class RedisTable(OnlineTable):
 
     def _put_seal(self, seal: Seal) -> None:
         self._client().hset(self._seal, mapping={self._seal_field: seal.to_bytes()})
+
+    @property
+    def leaves(self) -> str:
+        return (
+            "what the server wrote to disk before (a snapshot, an append-only file): BGSAVE and "
+            "BGREWRITEAOF write it anew"
+        )
+
+    def remove(self, keys: Sequence[Key]) -> int:
+        seal = self.seal()
+        if seal is not None:
+            renewed = {self._seal_field: seal.renewed().to_bytes()}
+            self._write(seal.epoch, lambda pipe: pipe.hset(self._seal, mapping=renewed))
+        names = [self._key(key) for key in keys]
+        known = self._ask(names, [self._time_field]) if names else []
+        with self._client().pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hdel(name, *self._fields())
+            pipe.execute()
+        return sum(time is not None for (time,) in known)
+
+    def _fields(self) -> list[bytes]:
+        """Return the fields of the view's rows."""
+        return [*(self._field(field.name) for field in self.view.features), self._time_field]
 
     def keys(self) -> Iterator[list[Key]]:
         for keys in self._scan():

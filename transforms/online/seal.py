@@ -95,6 +95,10 @@ class Seal:
         """Return the broken seal of an epoch that nobody is writing."""
         return dataclasses.replace(self, epoch=_new_epoch(), complete=False)
 
+    def renewed(self) -> Seal:
+        """Return the seal of the same rows in a new epoch: who writes in the old one stops."""
+        return dataclasses.replace(self, epoch=_new_epoch())
+
     def holds(self, table: Seal) -> bool:
         """Tell whether every row is of the table's version, though some may not be online yet."""
         same = ("fingerprints", "generation", "columns")

@@ -159,6 +159,32 @@ class SqliteTable(OnlineTable):
         record = self._seal_key, SEAL_FEATURE, seal.to_bytes(), None, now, None
         connection.execute(self._upsert(1), record)
 
+    @property
+    def leaves(self) -> str:
+        return ""
+
+    def remove(self, keys: Sequence[Key]) -> int:
+        encoded = [self.entity_keys.to_bytes(key) for key in keys]
+        removed = 0
+        with self._transaction() as connection:
+            seal = self.seal()
+            if seal is not None:
+                self._write_seal(connection, seal.renewed())
+            for start in range(0, len(encoded), SQLITE_VARIABLES):
+                some = encoded[start : start + SQLITE_VARIABLES]
+                where = f"FROM {self._table} WHERE entity_key IN ({','.join('?' * len(some))})"
+                (known,) = connection.execute(
+                    f"SELECT COUNT(DISTINCT entity_key) {where}", some
+                ).fetchone()
+                removed += known
+                connection.execute(f"DELETE {where}", some)
+        # Also where nothing was there: pages that are free keep the bytes of whatever was in them,
+        # such as a row that was written anew or deleted by a run that was killed.
+        with _writing:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return removed
+
     def keys(self) -> Iterator[list[Key]]:
         found = self._connection.execute(
             f"SELECT DISTINCT entity_key FROM {self._table} WHERE entity_key != ?",

@@ -193,6 +193,33 @@ class OnlineTable:
             self._put_seal(seal.spoilt())
         check_epoch(self.view.name, seal, epoch)
 
+    @property
+    def leaves(self) -> str:
+        """What `remove` leaves of a key, and why; empty where nothing is left."""
+        return (
+            f"the keys, with empty values: Feast has no way to delete rows of a "
+            f"{type(self.store).__name__}"
+        )
+
+    def remove(self, keys: Sequence[Key]) -> int:
+        """Remove the rows of some keys; return how many there were.
+
+        A run that read these rows before writes no more of the view: its epoch is over.
+        """
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        seal = self.seal() if self.sealable else None
+        if seal is not None:
+            self._put_seal(seal.renewed())
+        names = [feature.name for feature in self.view.features]
+        stored = self.read(keys, names)
+        known = [row for row, time in enumerate(stored.times) if time is not None]
+        now, empty = datetime.now(timezone.utc), dict.fromkeys(names, Value())
+        data = [(self.entity_keys.to_proto(keys[row]), empty, now, None) for row in known]
+        if data:
+            self.store.online_write_batch(self.config, self.view, data, None)
+        return len(known)
+
     def keys(self) -> Iterator[list[Key]] | None:
         """Yield the keys of all rows, some at a time; None where the store cannot list them."""
         return None

@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 import pytest
 from deltalake import DeltaTable
 
+from deepfeast.transforms.embeddings.tombstones import Tombstones
 from deepfeast.transforms.errors import (
     ColumnNotFound,
     FeatureNotFound,
@@ -309,3 +310,26 @@ def test_a_run_records_the_engine_it_used_and_what_was_cut_off(shirts):
     noted = meta["encoders"]["vec"]
     assert noted["counts"]["truncated"] == 1
     assert "bert" in noted["used"][0]["engine"]
+
+
+def test_rows_of_forgotten_keys_take_no_part_and_nothing_is_fitted_on_them(shirts):
+    def forget(*keys):
+        Tombstones(("id",)).with_keys([(key,) for key in keys]).write(shirts.table)
+
+    forget("b", "d")
+    rows = [
+        {"id": "a", "title": "red shirt"},
+        {"id": "b", "title": "poison"},
+        {"id": "c", "title": "blue shirt"},
+        {"id": "d", "title": "green hat", "event_timestamp": None},
+    ]
+    shirts.write(rows)
+    run = shirts.embed()
+    assert (run.rows, run.rejected, set(shirts.vectors())) == (2, 0, {"a", "c"})
+    assert shirts.embed().version is None
+    shirts.declare("tfidf:2")
+    shirts.embed(rebuild=True)
+    (state,) = shirts.table.glob("_deepfeast/fitted/*")
+    assert b"blue shirt" in state.read_bytes()
+    assert b"poison" not in state.read_bytes()
+    assert b"green" not in state.read_bytes()

@@ -2,11 +2,13 @@
 
 import shutil
 import sqlite3
+import struct
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from feast import ValueType
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
 from deepfeast.transforms.errors import SourceNotFound
@@ -121,3 +123,21 @@ def test_a_lookup_notices_a_replaced_store(store, table, write):
     assert lookup.frame([{"shop_id": "a"}], now=START)["size"].tolist() == [11]
     path.with_suffix(".first").replace(path)
     assert lookup.frame([{"shop_id": "a"}], now=START)["size"].tolist() == [10]
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_no_byte_of_a_removed_row_stays_in_the_file(store, table, tmp_path, mode):
+    table._connection.execute(f"PRAGMA journal_mode = {mode}")
+    found = rows(table, [111])
+    found.keys = [("person-without-a-name",)]
+    found.values["vec"] = list(
+        to_values(pa.array([[0.123, 0.456]], VECTOR_TYPE), ValueType.FLOAT_LIST)
+    )
+    table.write_newer(found)
+    files = list(tmp_path.rglob("online.db*"))
+    assert any(b"person-without" in path.read_bytes() for path in files)
+    table.remove(found.keys)
+    vector = struct.pack("<f", 0.123)
+    for path in tmp_path.rglob("online.db*"):
+        assert b"person-without" not in path.read_bytes()
+        assert vector not in path.read_bytes()

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from deepfeast.transforms import feast_api
+from deepfeast.transforms.errors import RunInProgress
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.protos import to_scalars
+from deepfeast.transforms.online.seal import Seal
 from deepfeast.transforms.online.table import OnlineRows
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -90,3 +92,24 @@ def test_where_feast_moved_a_name_its_interface_gives_the_same_with_one_warning(
     assert type(online_table(online, store.config, view)).__name__ == "OnlineTable"
     (told,) = [str(w.message) for w in recwarn if "_moved" in str(w.message)]
     assert f"this Feast has no {module}:_moved" in told
+
+
+def test_removed_keys_are_gone_and_the_others_stay(store, write, look, table):
+    write(("a", 1, 10, [1.0, 2.0]), ("b", 1, 7, [3.0, 4.0]))
+    store.materialize(START, START + 5 * DAY)
+    assert table.remove([("a",), ("nobody",)]) == 1
+    frame, statuses = look("a", "b")
+    assert frame["size"].isna().tolist() == [True, False]
+    assert statuses == ["null" if table.leaves.startswith("the keys") else "missing", "present"]
+
+
+def test_who_read_rows_before_they_were_removed_writes_no_more(table):
+    seal = Seal({"vec": "f1"}, 1, 0, 0, {"vec": ["title", None, "mean"]})
+    table.begin(seal, bare=True)
+    table.finish(seal)
+    rows = OnlineRows([("a",)], [START], {"size": [b""], "vec": [b""]})
+    table.write_newer(rows, seal.epoch)
+    assert table.remove([("a",)]) == 1
+    with pytest.raises(RunInProgress, match="begun anew"):
+        table.write_newer(rows, seal.epoch)
+    assert table.seal().holds(seal)
