@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.columns import ServiceColumn, service_columns
-from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.errors import JoinError, SignatureMismatch
 from deepfeast.transforms.feast_api import open_store
 from deepfeast.transforms.online.cells import Asked, cast_cells, read_rows, typed
 from deepfeast.transforms.online.counts import Counts
@@ -342,7 +342,13 @@ class OnlineFeatures:
         self, feature: ServiceColumn, found: Found, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         assert feature.dim is not None
-        matrix = to_vectors(found.values, feature.dim, self._kinds[feature.name], out)
+        try:
+            matrix = to_vectors(found.values, feature.dim, self._kinds[feature.name], out)
+        except ValueError as error:
+            raise SignatureMismatch(
+                f"{feature.reference} is not what it was when this lookup was opened: {error}. "
+                f"Open it again."
+            ) from error
         for row, (_, vector) in found.filled.items():
             matrix[row] = vector
         return matrix

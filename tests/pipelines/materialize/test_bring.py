@@ -132,6 +132,8 @@ def test_vectors_pushed_by_a_lookup_go_with_their_encoder(shirts):
     shirts.store.materialize_incremental(NOW + MINUTE)
     assert vectors(shirts, "a", "new")[0] == [3, 5, 0]
     assert str(vectors(shirts, "new")[0][0]) == "nan"
+    with pytest.raises(SignatureMismatch, match=r"has 3 numbers, expected 2\. Open it again"):
+        online.matrix([{"id": "a"}])
     with pytest.raises(SignatureMismatch, match="declares another"):
         online.matrix([{"id": "newer", "title": "wool hat"}], push=True)
 
