@@ -146,7 +146,11 @@ def runs(view: View, repo: Repo = Path(), as_json: AsJson = False) -> None:
             "time": commit.time.isoformat(timespec="seconds"),
             "kind": commit.kind,
             "run": commit.meta["run_id"],
-            **commit.meta["counts"],
+            # A rollback or a compacting has counted nothing itself.
+            **{
+                what: n if commit.kind == "run" else None
+                for what, n in commit.meta["counts"].items()
+            },
         }
         for commit in table.commits()
     ]

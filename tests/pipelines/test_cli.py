@@ -52,6 +52,23 @@ def test_runs_and_rejects_can_be_read_by_programs(shirts):
     assert (reject["id"], reject["reason"]) == ("a", "poisoned")
 
 
+def test_compacting_says_what_it_did_and_is_no_run(shirts):
+    repo = ["deep", "--repo", str(shirts.folder)]
+    for title in ("red", "blue"):
+        shirts.write([{"id": "a", "title": title}])
+        shirts.embed()
+    told = runner.invoke(app, ["compact", *repo]).output
+    assert told.startswith("deep: 2 data files are 1 now; nothing to delete; left to those who")
+    told = runner.invoke(app, ["vacuum", *repo, "--keep-hours", "0"]).output
+    assert told.startswith("deep: deleted 2 replaced files, 2 entries of the log (")
+    found = json.loads(runner.invoke(app, ["runs", *repo, "--json"]).output)
+    assert [(one["kind"], one["rows"]) for one in found] == [
+        ("compact", None),
+        ("run", 1),
+        ("run", 1),
+    ]
+
+
 def test_what_a_program_reads_is_one_line_a_run(shirts):
     shirts.write([{"id": "a", "title": "blue shirt"}])
     run = shirts.embed()
