@@ -173,9 +173,11 @@ def side_by_side(
     from sklearn.utils.parallel import Parallel, delayed
     from threadpoolctl import threadpool_limits
 
+    jobs = n_jobs or min(4, cores())
     with threadpool_limits(1), warnings.catch_warnings():
+        # Threads that set filters undo each other's, so filters alone would not keep it quiet.
+        warnings.showwarning = lambda *warning, **more: None
         warnings.simplefilter("ignore")
-        jobs = n_jobs or min(4, cores())
         return list(Parallel(jobs, backend="threading")(delayed(run)(item) for item in items))
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Verdict = Literal["helps", "hurts", "borderline", "no evidence"]
 CONFIDENCE = 0.95
 POWER = 0.8
+FEWEST_SPLITS = 2
+"""An interval of no more splits is so wide that it says nothing."""
 
 
 @dataclass(frozen=True)

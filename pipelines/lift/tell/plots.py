@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.pipelines.lift.measure.stats import FEWEST_SPLITS
+
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift.ask.problem import Problem
     from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
@@ -132,9 +134,10 @@ def _lift_row(axes: Any, y: float, outcome: Outcome) -> None:
     lift, reach = outcome.lift, outcome.reach or 0.0
     assert lift is not None
     colour, shape = VERDICTS.get(outcome.verdict or "", (NONE, "o"))
-    if outcome.verdict:
+    if outcome.verdict not in (None, "no evidence"):
         axes.plot([lift.mean - reach, lift.mean + reach], [y, y], color=colour, linewidth=1)
-    axes.plot([lift.low, lift.high], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
+    if lift.splits > FEWEST_SPLITS:
+        axes.plot([lift.low, lift.high], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
     axes.plot([lift.mean], [y], shape, color=colour, markersize=7.5, markeredgecolor=CARD)
     text = f"{outcome.arm.label}  {lift.mean:+.3f}"
     axes.annotate(

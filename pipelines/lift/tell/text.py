@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.lift.measure.comparison import Comparison
+from deepfeast.pipelines.lift.measure.stats import FEWEST_SPLITS
 from deepfeast.pipelines.lift.tell.words import findings, headline
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def _cells(outcome: Outcome) -> list[str]:
     lift = outcome.lift
     if lift is None:
         return [*cells, "", "", "", ""]
-    cells.append(f"{lift.mean:+.3f} ±{lift.high - lift.mean:.3f}")
+    reach = f" ±{lift.high - lift.mean:.3f}" if lift.splits > FEWEST_SPLITS else ""
+    cells.append(f"{lift.mean:+.3f}{reach}")
     cells += [
         f"{lift.wins}/{lift.splits}",
         f"{outcome.detectable:.3f}" if outcome.detectable else "",
