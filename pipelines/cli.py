@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from deepfeast.pipelines.command import Commands, run_commands
+from deepfeast.pipelines.forget.cli import forget
 from deepfeast.pipelines.lift.cli import lift
 from deepfeast.pipelines.terminal import open_repo, print_rejects, print_rows, print_run, say, shown
 from deepfeast.transforms.errors import FeatureNotFound
@@ -350,6 +351,7 @@ def verify(
 
 
 app.command()(lift)
+app.command()(forget)
 
 
 @app.command()

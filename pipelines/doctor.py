@@ -230,6 +230,7 @@ def check_deep_view(
     from deepfeast.transforms.embeddings.check import find_faults
     from deepfeast.transforms.embeddings.state import fitted_encoder
     from deepfeast.transforms.embeddings.table import embedding_table
+    from deepfeast.transforms.embeddings.tombstones import begun_forgetting
     from deepfeast.transforms.files.place import file_source, open_source
 
     where, table = f"view {view.name}", embedding_table(store, view)
@@ -240,6 +241,9 @@ def check_deep_view(
             "error", where, str(error), "Mend it as told; until then no run will touch it."
         )
         return
+    if begun_forgetting(table.uri).is_file():
+        what = "keys were to be forgotten, and the process that did so was killed."
+        yield Finding("error", where, what, f"deepfeast forget {view.name}")
     faults = [*find_faults(table, delta)]
     yield from (Finding("error", where, fault.what, fault.mend) for fault in faults)
     if any(fault.path for fault in faults):

@@ -36,7 +36,7 @@ command
 embed
 materialize
 engine retrieval_job monitoring doctor
-offline_store
+forget offline_store
 lift.ask
 lift.measure
 lift.tell

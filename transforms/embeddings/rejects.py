@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,3 +162,12 @@ def standing_rejects(table: EmbeddingTable) -> pa.Table | None:
                 select max(embedded.{CREATED}) from embedded where {same})
             or feature = '' and run_id = '{table.commits()[0].meta["run_id"]}'
             order by {CREATED} desc, {", ".join(keys)}, feature""").to_arrow_table()
+
+
+def reject_hashes(table: EmbeddingTable, gone: Tombstones) -> dict[str, int]:
+    """Count the rejects of some keys, by hash of the key."""
+    known = open_delta(table.rejects, table.options)
+    if known is None:
+        return {}
+    found = Counter(gone.hashes(known.to_pyarrow_table(columns=list(gone.names))))
+    return {one: count for one, count in found.items() if one in gone.times}

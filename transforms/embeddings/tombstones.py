@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -76,6 +76,10 @@ class Tombstones:
         found = [one in self.times for one in self.hashes(rows)]
         return np.array(found, dtype=bool)
 
+    def has(self, key: Mapping[str, Any]) -> bool:
+        """Tell whether a key is forgotten, given its parts by name."""
+        return self.hash([key[name] for name in self.names]) in self.times
+
     def with_keys(self, keys: Iterable[Sequence[Any]]) -> Tombstones:
         """Return these and further keys; what is forgotten already keeps its time."""
         now = datetime.now(timezone.utc).isoformat()
@@ -90,8 +94,8 @@ class Tombstones:
             aside.write_text(json.dumps(dataclasses.asdict(self)))
 
 
-def blank(cells: pa.Array, rows: NDArray[np.bool_]) -> pa.Array:
-    """Make the cells of some rows null.
+def blank(cells: Any, rows: NDArray[np.bool_]) -> Any:
+    """Make the cells of some rows of an Arrow array null.
 
     >>> import pyarrow as pa
     >>> blank(pa.array(["red", "blue"]), np.array([True, False])).to_pylist()

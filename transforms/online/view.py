@@ -262,7 +262,7 @@ class OnlineView:
         return [None if None in key else key for key in keys]
 
     def push(self, found: dict[str, Found], now: datetime) -> None:
-        """Write vectors that were encoded on the spot to the online store.
+        """Write vectors that were encoded on the spot to the online store, but for forgotten keys.
 
         Raises
         ------
@@ -270,8 +270,14 @@ class OnlineView:
             If the view was begun anew since the rows were read.
         """
         from deepfeast.transforms.arrow import matrix_to_vectors
+        from deepfeast.transforms.embeddings.tombstones import read_tombstones
+        from deepfeast.transforms.files.place import source_uri
         from deepfeast.transforms.online.protos import to_values
 
+        names = self.table.entity_keys.join_keys
+        # Given again with a forgotten key, a text is answered, and not kept.
+        source: Any = self.table.view.batch_source
+        gone = read_tombstones(source_uri(self.table.config, source)) if self.spec else None
         for feature in self.features:
             answer, deep = found[feature.name], self.deep(feature)
             assert answer.seen is not None
@@ -279,6 +285,7 @@ class OnlineView:
                 key: vector
                 for row, (status, vector) in answer.filled.items()
                 if status == ENCODED and (key := answer.seen.keys[row]) is not None
+                if gone is None or not gone.has(dict(zip(names, key, strict=True)))
             }
             if deep and vectors:
                 column = matrix_to_vectors(np.stack(list(vectors.values())))

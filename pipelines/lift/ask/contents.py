@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from deepfeast.transforms.cells.content import read_contents
+from deepfeast.transforms.embeddings.tombstones import blank, read_tombstones
 from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.files.columns import SourceColumns, in_source
 from deepfeast.transforms.files.csv import raw_types
-from deepfeast.transforms.files.place import file_source, open_source, photo_folder
+from deepfeast.transforms.files.place import file_source, open_source, photo_folder, source_uri
 from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ class RawContents:
         asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
         join = PointInTimeJoin(asked, "event_timestamp", [history])
         column = join.features().column(feature.name)
+        forgotten = read_tombstones(source_uri(self.store.config, file_source(view.batch_source)))
+        if forgotten:
+            column = blank(column, forgotten.matches(asked))
         return column, photo_folder(self.store.config, source)
 
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from deepfeast.pipelines.lift.ask.contents import RawContents
+from deepfeast.transforms.embeddings.tombstones import Tombstones
 
 PHOTOS = "python:deepfeast.transforms.testing:untrained_photos"
 
@@ -82,3 +83,9 @@ def test_photos_are_bytes_and_of_several_the_first(shirts, Shirts, tmp_path):
     assert red == (photos.folder / "red.png").read_bytes()
     assert blue == (photos.folder / "blue.png").read_bytes()
     assert gone is none is None
+
+
+def test_what_was_forgotten_is_read_no_more_though_the_source_has_it(closet):
+    Tombstones(("id",)).with_keys([("a",)]).write(closet.table)
+    contents = RawContents(closet.store, labels(("a", 9), ("b", 3)))
+    assert contents.read("vec") == [None, "green shirt"]

@@ -1,0 +1,1 @@
+"""A person asks to be forgotten: keys leave a deep view wherever deepfeast keeps it."""
