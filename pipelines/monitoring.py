@@ -1,61 +1,128 @@
-"""``feast monitor`` beside a warehouse: its own store counts, and keeps what was counted."""
+"""``feast monitor``: files are measured here, and what lies in a warehouse by its own store.
+
+The figures are kept in the warehouse where the repo has one, so that all of them lie in one place,
+and else in Delta tables in the repo.
+"""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
+import pyarrow as pa
 from feast import RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import OfflineStore
 
+from deepfeast.transforms.embeddings.table import EmbeddingTable
+from deepfeast.transforms.errors import SourceNotFound
+from deepfeast.transforms.files.columns import in_source
+from deepfeast.transforms.files.place import (
+    file_source,
+    is_delta,
+    open_source,
+    source_uri,
+    storage_options,
+)
+from deepfeast.transforms.history.latest import Span, rows_between
+from deepfeast.transforms.monitoring.drift import with_distances
+from deepfeast.transforms.monitoring.measure import measure
+from deepfeast.transforms.monitoring.record import KINDS, Record
+from deepfeast.transforms.times import NEVER, nanoseconds
 from deepfeast.transforms.warehouse.open import elsewhere, open_warehouse
 
+# How the cells of a CSV are read.
+_CELLS = {"numeric": pa.float64(), "categorical": pa.string()}
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-class WarehouseMonitoring(OfflineStore):
-    """Feast's calls for monitoring, passed on to the warehouse's store.
 
-    Of files nothing is counted here: Feast then counts what it pulls. Where the metrics are kept
-    only a warehouse can say; without one each call raises NotImplementedError, as Feast expects.
-    """
+class MonitoredStore(OfflineStore):
+    """The six calls of Feast for monitoring."""
 
     @staticmethod
     def compute_monitoring_metrics(
-        config: RepoConfig, data_source: DataSource, *args: Any, **kwargs: Any
+        config: RepoConfig,
+        data_source: DataSource,
+        feature_columns: list[tuple[str, str]],
+        timestamp_field: str,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        histogram_bins: int = 20,
+        top_n: int = 10,
     ) -> list[dict[str, Any]]:
-        """Count in the warehouse."""
+        """Measure the rows whose event time lies in the range, ends included."""
         warehouse = elsewhere(config, data_source)
-        if warehouse is None:
-            raise NotImplementedError
-        return warehouse.store.compute_monitoring_metrics(
-            warehouse.config, data_source, *args, **kwargs
-        )
+        if warehouse is not None:
+            return warehouse.store.compute_monitoring_metrics(
+                warehouse.config,
+                data_source,
+                feature_columns,
+                timestamp_field,
+                start_date,
+                end_date,
+                histogram_bins,
+                top_n,
+            )
+        source = file_source(data_source)
+        names = [(name, in_source(source, name), kind) for name, kind in feature_columns]
+        time = in_source(source, timestamp_field)
+        cells = {column: _CELLS[kind] for _, column, kind in names}
+        table = open_source(config, source, types=cells)
+        table.require([time, *cells])
+        rows = rows_between(table, time, Span(start_date, end_date))
+        found = measure(table, rows, names, bins=histogram_bins, top=top_n)
+        marks = _encoders(config, source)
+        for figures in found:
+            mark = marks.get(figures["feature_name"])
+            if mark and figures["histogram"]:
+                figures["histogram"]["encoder"] = mark[:12]
+        return found
 
     @staticmethod
     def get_monitoring_max_timestamp(
         config: RepoConfig, data_source: DataSource, timestamp_field: str
     ) -> datetime | None:
-        """Return the latest time in a source of the warehouse."""
+        """Return the latest event time; None where there is no row, or no table yet."""
         warehouse = elsewhere(config, data_source)
-        if warehouse is None:
-            raise NotImplementedError
-        return warehouse.store.get_monitoring_max_timestamp(
-            warehouse.config, data_source, timestamp_field
-        )
+        if warehouse is not None:
+            return warehouse.store.get_monitoring_max_timestamp(
+                warehouse.config, data_source, timestamp_field
+            )
+        source = file_source(data_source)
+        time = in_source(source, timestamp_field)
+        try:
+            table = open_source(config, source, types={})
+        except SourceNotFound:
+            return None
+        table.require([time])
+        parts = (nanoseconds(part.column(time)) for part in table.scan([time]) if len(part))
+        latest = max((int(part.max()) for part in parts), default=NEVER)
+        # To the microsecond, and not before the row.
+        return None if latest == NEVER else _EPOCH + timedelta(microseconds=-(-latest // 1000))
 
     @staticmethod
     def ensure_monitoring_tables(config: RepoConfig) -> None:
-        """Make the tables of metrics, if they are not there."""
-        store, inner = _keeper(config)
-        store.ensure_monitoring_tables(inner)
+        """Make the tables of figures, if they are not there."""
+        warehouse = open_warehouse(config)
+        if warehouse is not None:
+            warehouse.store.ensure_monitoring_tables(warehouse.config)
+            return
+        for kind in KINDS:
+            Record(config, kind).ensure()
 
     @staticmethod
     def save_monitoring_metrics(
         config: RepoConfig, metric_type: str, metrics: list[dict[str, Any]]
     ) -> None:
-        """Keep metrics."""
-        store, inner = _keeper(config)
-        store.save_monitoring_metrics(inner, metric_type, metrics)
+        """Keep figures; those of vectors with the distance from their baseline."""
+        rows = metrics
+        if metric_type == "feature":
+            rows = with_distances(rows, lambda project: _baselines(config, project))
+        warehouse = open_warehouse(config)
+        if warehouse is not None:
+            warehouse.store.save_monitoring_metrics(warehouse.config, metric_type, rows)
+        elif rows:
+            Record(config, metric_type).save(rows)
 
     @staticmethod
     def query_monitoring_metrics(
@@ -66,11 +133,13 @@ class WarehouseMonitoring(OfflineStore):
         start_date: date | None = None,
         end_date: date | None = None,
     ) -> list[dict[str, Any]]:
-        """Return metrics that were kept."""
-        store, inner = _keeper(config)
-        return store.query_monitoring_metrics(
-            inner, project, metric_type, filters, start_date, end_date
-        )
+        """Return figures that were kept, the earliest date first."""
+        warehouse = open_warehouse(config)
+        if warehouse is not None:
+            return warehouse.store.query_monitoring_metrics(
+                warehouse.config, project, metric_type, filters, start_date, end_date
+            )
+        return Record(config, metric_type).query(project, filters, start_date, end_date)
 
     @staticmethod
     def clear_monitoring_baseline(
@@ -80,15 +149,32 @@ class WarehouseMonitoring(OfflineStore):
         feature_name: str | None = None,
         data_source_type: str | None = None,
     ) -> None:
-        """Let no metrics be the baseline any more."""
-        store, inner = _keeper(config)
-        store.clear_monitoring_baseline(
-            inner, project, feature_view_name, feature_name, data_source_type
+        """Let no figures be the baseline any more."""
+        warehouse = open_warehouse(config)
+        if warehouse is not None:
+            warehouse.store.clear_monitoring_baseline(
+                warehouse.config, project, feature_view_name, feature_name, data_source_type
+            )
+            return
+        Record(config, "feature").clear_baseline(
+            {
+                "project_id": project,
+                "feature_view_name": feature_view_name,
+                "feature_name": feature_name,
+                "data_source_type": data_source_type,
+            }
         )
 
 
-def _keeper(config: RepoConfig) -> tuple[OfflineStore, RepoConfig]:
-    warehouse = open_warehouse(config)
-    if warehouse is None:
-        raise NotImplementedError
-    return warehouse.store, warehouse.config
+def _baselines(config: RepoConfig, project: str) -> list[dict[str, Any]]:
+    return MonitoredStore.query_monitoring_metrics(
+        config, project, "feature", {"is_baseline": True}
+    )
+
+
+def _encoders(config: RepoConfig, source: Any) -> dict[str, str]:
+    """Return the encoders' fingerprints, where the source is an embedding table."""
+    if not is_delta(source):
+        return {}
+    table = EmbeddingTable(source_uri(config, source), source.name, storage_options(source))
+    return table.fingerprints()

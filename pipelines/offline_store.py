@@ -35,7 +35,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import compute_non_entity_date_range
 from pydantic import Field, field_validator
 
-from deepfeast.pipelines.monitoring import WarehouseMonitoring
+from deepfeast.pipelines.monitoring import MonitoredStore
 from deepfeast.pipelines.retrieval_job import DeepFeastRetrievalJob, OneEntity, Result
 from deepfeast.transforms.errors import ColumnNotFound, JoinError, SourceNotFound, SpecError
 from deepfeast.transforms.feast_api import requested_features
@@ -105,7 +105,7 @@ class DeepFeastOfflineStoreConfig(FeastConfigBaseModel):
             return getattr(settings(block), name)
 
 
-class DeepFeastOfflineStore(WarehouseMonitoring, OfflineStore):
+class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
     """Every label row once, in its order, with what was known as of its time.
 
     Reads Parquet and Delta ``FileSource``, see ``docs/offline_store.md``; and, through Feast's own

@@ -1,15 +1,14 @@
-"""``feast monitor`` counts in the warehouse, and in files what it pulls."""
+"""``feast monitor`` measures in the warehouse, or files, and one place has the figures."""
 
 from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.monitoring.monitoring_service import MonitoringService
 from feast.types import Float64, String
 
-from deepfeast.pipelines.offline_store import STORE, DeepFeastOfflineStore
+from deepfeast.pipelines.offline_store import STORE
 
 NOON = datetime(2024, 5, 10, 12, tzinfo=timezone.utc)
 PRODUCT = Entity(name="product", join_keys=["product_id"], value_type=ValueType.STRING)
@@ -44,11 +43,3 @@ def test_both_kinds_of_views_are_counted_and_the_warehouse_keeps_the_counts(
         (found,) = service.get_feature_metrics("shop", feature_view_name=view)
         assert (found["feature_name"], found["mean"]) == (feature, mean)
     assert postgres.run("SELECT count(*) FROM feast_monitoring_feature_metrics") == [(2,)]
-
-
-def test_without_a_warehouse_there_is_no_place_for_counts(make_store, tmp_path):
-    store = make_store(PRODUCT, weight_view(tmp_path / "repo"))
-    with pytest.raises(NotImplementedError):
-        DeepFeastOfflineStore.ensure_monitoring_tables(store.config)
-    with pytest.raises(NotImplementedError):
-        DeepFeastOfflineStore.query_monitoring_metrics(store.config, "shop", "feature")

@@ -23,7 +23,7 @@ embeddings testing
 columns views
 signature
 history
-online embed
+online embed monitoring
 join lookup
 embed_rows
 probe

@@ -1,0 +1,1 @@
+"""What ``feast monitor`` measures of features, and where the figures are kept."""
