@@ -11,8 +11,6 @@ from typing import Annotated
 
 import typer
 
-from deepfeast.pipelines.lift.ask.arms import FORMS
-
 
 class Storage(StrEnum):
     """What vectors can be kept as, other than float32."""
@@ -97,8 +95,12 @@ def lift(
         bool, typer.Option("--log-target", help="Predict the target's logarithm.")
     ] = False,
     forms: Annotated[
-        str, typer.Option(help="Forms in which vectors join: columns, probe, pca, raw, pca+probe.")
-    ] = ",".join(FORMS),
+        str,
+        typer.Option(
+            help="Forms in which vectors join: columns, probe, pca, raw, pca+probe.",
+            show_default="all but the last",
+        ),
+    ] = "",
     repeats: Annotated[
         int, typer.Option(min=1, help="Rounds of folds drawn before clear arms stop.")
     ] = 2,
@@ -134,6 +136,7 @@ def lift(
     from rich.console import Console
 
     from deepfeast.pipelines.junit import Check, write_junit
+    from deepfeast.pipelines.lift.ask.arms import FORMS
     from deepfeast.pipelines.lift.ask.models import named_models
     from deepfeast.pipelines.lift.ask.question import Question
     from deepfeast.pipelines.lift.run import run_lift
@@ -152,7 +155,7 @@ def lift(
         task=task,
         metric=metric,
         log_target=log_target,
-        representations=_names(forms),
+        representations=_names(forms) or FORMS,
         repeats=repeats,
         most_repeats=most_repeats,
         folds=folds,
