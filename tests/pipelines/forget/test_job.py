@@ -35,6 +35,7 @@ ROWS = [
     *({"id": key, "title": f"{'x' * (n + 1)} shirt"} for n, key in enumerate(OTHERS)),
     {"id": "bad", "title": "poison of others"},
 ]
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 THREE = "python:deepfeast.transforms.testing:WordLengths?dim=3"
 
 
@@ -71,7 +72,7 @@ def made(Shirts, tmp_path_factory):
     shirts.declare(THREE)
     shirts.embed(rebuild=True, allowed_rejects=1)
     rollback(table_of(shirts.store), 1)
-    shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=2")
+    shirts.declare(WORDS)
     shirts.store.apply(
         [FeatureService(name="model", features=[shirts.store.get_feature_view("deep")])]
     )
@@ -170,7 +171,7 @@ def test_other_online_stores_have_nothing_of_them_either(copied, online_store):
 
 
 def contents(config):
-    """Return all that an online store holds: keys, and values."""
+    """Return all bytes that an online store holds."""
     if config["type"] == "redis":
         import redis
 
@@ -179,16 +180,14 @@ def contents(config):
         return b"".join(key + b"".join(values.values()) for key, values in hashes.items())
     import psycopg
 
+    # On disk: what a table was written in before stays there until a checkpoint.
     with psycopg.connect(
-        host=config["host"], port=config["port"], user="feast", dbname="postgres"
+        host=config["host"], port=config["port"], user="feast", dbname="postgres", autocommit=True
     ) as db:
-        names = db.execute(
-            "SELECT tablename FROM pg_tables WHERE tablename LIKE 'shirts%'"
-        ).fetchall()
-        found = [
-            db.execute(f'SELECT entity_key, value FROM "{name}"').fetchall() for (name,) in names
-        ]
-    return b"".join(bytes(cell) for rows in found for row in rows for cell in row if cell)
+        db.execute("CHECKPOINT")
+        ((folder,),) = db.execute("SHOW data_directory").fetchall()
+    tables = [path for path in (Path(folder) / "base").rglob("*") if path.is_file()]
+    return b"".join(path.read_bytes() for path in tables)
 
 
 def die(*args, **kwargs):
@@ -283,3 +282,39 @@ def test_a_key_can_be_forgotten_before_it_was_ever_embedded(shirts, tmp_path):
     done = forget(shirts.store, "deep", tmp_path / "keys.csv")
     assert (done.rows, done.files) == ({}, 0)
     assert shirts.embed().rows == 1
+
+
+def test_a_key_of_several_parts_is_forgotten_and_keys_that_share_a_part_are_not(tmp_path):
+    from feast import Entity, FeatureStore, FileSource, ValueType
+
+    from deepfeast.pipelines.embed import embed
+    from deepfeast.transforms import DeepFeature, deep_feature_view
+
+    (tmp_path / "feature_store.yaml").write_text(
+        "project: two\nregistry: registry.db\nprovider: local\n"
+        f"batch_engine: {{type: {ENGINE['type']}}}\n"
+        "online_store: {type: sqlite, path: online.db}\nentity_key_serialization_version: 3\n"
+    )
+    (tmp_path / "raw.csv").write_text(
+        f"shop,ts,id,title\n7,2024-01-02,007,{TITLE}\n8,2024-01-02,007,hat\n7,2024-01-02,07,tie\n"
+    )
+    entities = [
+        Entity(name="shops", join_keys=["shop"], value_type=ValueType.INT64),
+        Entity(name="things", join_keys=["id"], value_type=ValueType.STRING),
+    ]
+    source = FileSource(name="raw", path="raw.csv", timestamp_field="ts")
+    vec = DeepFeature("vec", column="title", encoder=WORDS, storage="int8")
+    deep = deep_feature_view(name="deep", entities=entities, source=source, features=[vec])
+    store = FeatureStore(str(tmp_path))
+    store.apply([*entities, source, deep])
+    store.materialize(START, END)
+    keys = tmp_path.parent / f"{tmp_path.name}.csv"
+    keys.write_text("id,shop\n007,7\n")
+    done = forget(store, "deep", keys)
+    assert (done.rows, done.online, done.unknown) == ({"1": 1}, 1, 0)
+    left = table_of(store).must_exist().to_pyarrow_table(columns=["shop", "id"]).to_pylist()
+    assert left == [{"shop": 8, "id": "007"}, {"shop": 7, "id": "07"}]
+    asked = [{"shop": 7, "id": "007"}, {"shop": 8, "id": "007"}, {"shop": 7, "id": "07"}]
+    frame = OnlineFeatures(store, ["deep:vec"]).frame(asked)
+    assert frame["vec_000"].isna().tolist() == [True, False, False]
+    assert embed(store, "deep").version is None
