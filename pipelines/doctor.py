@@ -369,7 +369,12 @@ def _aware(time: datetime) -> datetime:
 
 def _newest_raw(store: FeatureStore, name: str) -> datetime | None:
     from deepfeast.transforms.files.slices import event_times, open_source, read_slice
+    from deepfeast.transforms.warehouse.open import lies_in_files
+    from deepfeast.transforms.warehouse.raw import newest_time
 
+    raw = store.get_data_source(name)
+    if not lies_in_files(raw):
+        return newest_time(store.config, raw)
     newest = None
     with tempfile.TemporaryDirectory() as scratch:
         source = open_source(store, name, {}, Path(scratch))

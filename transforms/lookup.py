@@ -313,12 +313,11 @@ class OnlineFeatures:
 
     def _root(self, view: OnlineView, deep: DeepFeature) -> str:
         """Return the folder that image paths are relative to: as in the embed job, the source's."""
-        from deepfeast.transforms.files.place import file_source, photo_folder
+        from deepfeast.transforms.warehouse.open import photo_root
 
         if deep.root or view.spec is None:
             return deep.root or ""
-        source = file_source(self.store.get_data_source(view.spec.source))
-        return photo_folder(self.store.config, source)
+        return photo_root(self.store.config, self.store.get_data_source(view.spec.source))
 
     def _ask_feast(self, asked: Asked, now: datetime) -> dict[str, Found]:
         """Have Feast compute the features of on-demand views, of the good rows."""

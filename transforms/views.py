@@ -60,9 +60,10 @@ def deep_feature_view(
         Name of the view.
     entities : sequence of Entity
         Their join keys are columns of the raw source.
-    source : FileSource
-        The raw table (Parquet, CSV or Delta), named and with a ``timestamp_field``. Declare it in
-        the repo, so that it is registered.
+    source : DataSource
+        The raw table, named and with a ``timestamp_field``: a FileSource (Parquet, CSV or Delta),
+        or a table or query of a warehouse, such as a PostgreSQLSource. Declare it in the repo, so
+        that it is registered.
     features : sequence of DeepFeature
     ttl : timedelta
         How long a vector stays valid; zero means for ever, as in Feast.
@@ -80,7 +81,7 @@ def deep_feature_view(
     Raises
     ------
     SpecError
-        If the source is not one of files or has no timestamp field, two features share a name,
+        If the source keeps no rows or has no timestamp field, two features share a name,
         or one gives an option that its encoder has no use for (``fit_until``, ``root``,
         ``allow_hosts``, ``pool``).
     EncoderNotFound
@@ -137,18 +138,19 @@ def _check(spec: DeepViewSpec, source: DataSource) -> None:
         raise SpecError(
             f"two features of view {spec.name!r} are called {', '.join(sorted(twice))}."
         )
-    from feast import FileSource
+    from feast.data_source import KafkaSource, KinesisSource, PushSource, RequestSource
 
-    if not isinstance(source, FileSource):
+    if isinstance(source, (KafkaSource, KinesisSource, PushSource, RequestSource)):
         raise SpecError(
-            f"the source {source.name!r} of view {spec.name!r} is a {type(source).__name__}; the "
-            f"embed job reads files. Export its rows to Parquet or Delta, and declare that: "
-            f"FileSource(name={source.name!r}, path=..., timestamp_field=...)."
+            f"the source {source.name!r} of view {spec.name!r} is a {type(source).__name__}, which "
+            f"keeps no rows that could be embedded. Declare the table behind it: a FileSource, or "
+            f"a source of your warehouse."
         )
     if not source.timestamp_field:
         raise SpecError(
             f"the source {source.name!r} of view {spec.name!r} has no timestamp_field. A "
-            f"point-in-time join needs one: FileSource(..., timestamp_field='<column>')."
+            f"point-in-time join needs one: "
+            f"{type(source).__name__}(..., timestamp_field='<column>')."
         )
 
 

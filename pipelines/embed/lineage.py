@@ -9,7 +9,8 @@ from deepfeast.pipelines.embed.job import Run
 from deepfeast.pipelines.lineage import Column, Data, told
 from deepfeast.transforms.features import DeepViewSpec
 from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.place import file_source, source_uri
+from deepfeast.transforms.files.place import source_uri
+from deepfeast.transforms.warehouse.open import data_uri
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -19,8 +20,8 @@ def traced(
     store: FeatureStore, view: FeatureView, spec: DeepViewSpec, run: Run
 ) -> AbstractContextManager[None]:
     """Tell of a run as `lineage.told` does: from raw columns to vectors, with their encoders."""
-    source = file_source(store.get_data_source(spec.source))
-    raw = Data(source_uri(store.config, source))
+    source = store.get_data_source(spec.source)
+    raw = Data(data_uri(store.config, source))
     table: Any = view.batch_source
     uri = source_uri(store.config, table)
 

@@ -81,6 +81,7 @@ def metadata(
     fits: Mapping[str, Any],
     commits: Sequence[Commit],
     rebuild: bool,
+    read: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Say what a commit says of its run.
 
@@ -93,6 +94,8 @@ def metadata(
     commits : sequence of Commit
         Of the table before, newest first: a rebuild is a generation more than any of them, another
         run is of the current one and keeps its fits.
+    read : mapping, optional
+        Up to when the source of a warehouse was read.
     """
     current: dict[str, Any] = commits[0].meta if commits else {"generation": 1, "fits": {}}
     newest = max((commit.meta["generation"] for commit in commits), default=0)
@@ -106,4 +109,5 @@ def metadata(
         "counts": {name: getattr(run, name) for name in COUNTS},
         "encoders": dict(encoders),
         "versions": {name: version(name) for name in LIBRARIES},
+        **({"read": dict(read)} if read else {}),
     }

@@ -24,6 +24,7 @@ from deepfeast.pipelines.embed.folder import RunFolder, Spill, kept, together
 from deepfeast.pipelines.embed.job import Job, Progress, Run, silent
 from deepfeast.pipelines.embed.lineage import traced
 from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
+from deepfeast.pipelines.embed.raw import read_source
 from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
 from deepfeast.pipelines.embed.reuse import reuse
 from deepfeast.pipelines.embed.session import opened, parquet, spilled
@@ -35,7 +36,7 @@ from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import ColumnNotFound
 from deepfeast.transforms.features import DeepViewSpec
 from deepfeast.transforms.files.schema import check_contents, check_keys, lost_column
-from deepfeast.transforms.files.slices import EVENT_TIME, open_source
+from deepfeast.transforms.files.slices import EVENT_TIME
 from deepfeast.transforms.views import find_deep_view
 
 if TYPE_CHECKING:
@@ -169,6 +170,8 @@ class EmbedRun:
         run = self.run
         try:
             job = self._job(since, until, fit_until, threads or local_threads(options))
+            if job is None:
+                return
             run.source_rows, run.fingerprints = job.source.rows, self.encoders.fingerprints
             self.folder.make()
             for spill, _ in job.groups():
@@ -219,17 +222,22 @@ class EmbedRun:
         until: datetime | None,
         fit_until: datetime | None,
         threads: int,
-    ) -> Job:
-        types = {key.name: _arrow_type(key) for key in self.view.entity_columns}
-        types |= {feature.column: pa.string() for feature in self.spec.features}
+    ) -> Job | None:
+        """Open the source and the encoders; None where a warehouse has nothing that is newer."""
         held = self.table.dataset(self.delta).schema if self.delta else None
+        last = self.commits[0].meta.get("read") if self.commits and not self.rebuild else None
+        where = self.folder.source
         try:
-            source = open_source(self.store, self.spec.source, types, self.folder.source)
+            self.read = read_source(self.store, self.view, self.spec, where, last, since, until)
         except ColumnNotFound as error:
             name, view = self.spec.source, self.run.view
             raise lost_column(error, held, name, self.table.uri, view) from error
-        check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
+        source = self.read.source
+        if source.slices:
+            check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
         self.encoders.settle(source, fit_until or until)
+        if not source.slices:
+            return None
         encoders = self.encoders.encoders
         job = Job(
             run_id=self.run.run_id,
@@ -384,13 +392,8 @@ class EmbedRun:
                 self.encoders.fits,
                 self.commits,
                 self.rebuild,
+                self.read.settled(job.features, self.encoders.encoders, run.reasons),
             ),
             self.delta.version() if self.delta else None,
             replace=self.rebuild,
         )
-
-
-def _arrow_type(key: Any) -> pa.DataType:
-    from feast.type_map import feast_value_type_to_pa
-
-    return feast_value_type_to_pa(key.dtype.to_value_type())

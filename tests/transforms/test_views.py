@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from feast import Entity, FeatureStore, FileSource, ValueType
+from feast import Entity, FeatureStore, FileSource, PushSource, ValueType
 
 from deepfeast.transforms import DeepFeature, deep_feature_view
 from deepfeast.transforms.errors import EncoderNotFound, FeatureNotFound, SpecError
@@ -62,14 +62,17 @@ def test_a_view_needs_features_of_different_names_and_an_event_time():
         view(vec, source=FileSource(name="raw", path="raw.parquet"))
 
 
-def test_a_source_that_is_a_database_is_refused_with_the_way_out():
+def test_a_source_may_be_a_table_of_a_warehouse_but_must_keep_rows():
     postgres = pytest.importorskip(
         "feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source"
     )
     vec = DeepFeature("vec", column="title", encoder=WORDS)
-    source = postgres.PostgreSQLSource(name="raw", table="shirts", timestamp_field="at")
-    with pytest.raises(SpecError, match=r"is a PostgreSQLSource; .* Export its rows to Parquet"):
-        view(vec, source=source)
+    table = postgres.PostgreSQLSource(name="raw", table="shirts", timestamp_field="at")
+    made = view(vec, source=table)
+    assert deep_spec(made).source == "raw"
+    assert made.batch_source.timestamp_field == "at"
+    with pytest.raises(SpecError, match=r"is a PushSource, which keeps no rows.*a FileSource, or"):
+        view(vec, source=PushSource(name="pushed", batch_source=table))
 
 
 def test_an_unknown_encoder_is_refused_where_it_is_declared():

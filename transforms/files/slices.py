@@ -22,6 +22,7 @@ from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.csv import is_csv
 from deepfeast.transforms.files.row_groups import RowGroup
 from deepfeast.transforms.files.schema import check_file, plain_schema
+from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.times import EVENT_TIME, event_times
 
 if TYPE_CHECKING:
@@ -98,12 +99,14 @@ class Source:
     name : str
         Its name in the registry.
     uri : str
-        Where it lies: a file, a folder, a glob, or a Delta table.
+        Where it lies: a file, a folder, a glob, a Delta table, or a table of a warehouse.
     timestamp, created : str
         Columns of event time and, where the source has one, of the time a row was written.
     slices : tuple of Slice
     root : str
         Folder that image paths are relative to.
+    rewritten : bool
+        Whether the files are what was read out of a warehouse.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Source:
     created: str
     slices: tuple[Slice, ...]
     root: str
+    rewritten: bool = False
 
     @property
     def rows(self) -> int:
@@ -119,7 +123,9 @@ class Source:
         return sum(part.rows for part in self.slices)
 
     def file(self, part: Slice) -> str:
-        """Return what a person calls the file of a slice: a CSV lies rewritten elsewhere."""
+        """Return what a person calls the file of a slice, though it lies rewritten elsewhere."""
+        if self.rewritten:
+            return self.uri
         if not is_csv(self.uri):
             return part.path
         name = f"{Path(part.path).stem.rpartition('-')[0]}.csv"
@@ -173,31 +179,38 @@ def open_source(
         if column not in table.schema.names:
             raise ColumnNotFound.of(column, f"source {name!r} ({uri})", table.schema.names)
     renamed = {known: column for known, column in names.items() if known != column}
-    slices = _cut(table.row_groups, table.schema, name, list(names.values()), renamed)
+    slices = cut(table, name, list(names.values()), renamed)
     if not slices:
         raise SourceEmpty(f"the source {name!r} at {uri} has no rows; nothing to embed.")
     root = place.photo_folder(store.config, raw)
     return Source(name, uri, raw.timestamp_field, created, tuple(slices), root)
 
 
-def _cut(
-    groups: Sequence[RowGroup],
-    schema: pa.Schema,
-    name: str,
-    wanted: Sequence[str],
-    renamed: Mapping[str, str],
+def cut(
+    table: FeatureTable, name: str, wanted: Sequence[str], renamed: Mapping[str, str]
 ) -> list[Slice]:
-    """Cut row groups into slices.
+    """Cut the row groups of a table into slices.
 
     Entering a row group in the middle means decoding what precedes it, so a large row group
     is cut into at most 8 slices.
+
+    Parameters
+    ----------
+    table : FeatureTable
+    name : str
+        Of the source, for errors.
+    wanted : sequence of str
+        Columns that each file must have.
+    renamed : mapping of str to str
+        From the views' name of a column to the table's, where they differ.
     """
     import pyarrow.dataset as ds
 
     slices: list[Slice] = []
     sizes: dict[str, int] = {}
     before: Counter[str] = Counter()
-    for group in groups:
+    schema = table.schema
+    for group in table.row_groups:
         fragment = group.fragment
         if fragment.path not in sizes:
             constants = ds.get_partition_keys(fragment.partition_expression)

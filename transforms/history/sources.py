@@ -65,7 +65,8 @@ class Histories:
         if lies_in_files(view.batch_source):
             return self._in_files(view, features)
         warehouse = warehouse_of(self.config, view.batch_source)
-        asked = self._asked(view, features, seen(labels, view.ttl))
+        columns = SourceColumns.of(view, features=features)
+        asked = asked_of(view.batch_source, columns, seen(labels, view.ttl))
         most = self.config.offline_store.pull_rows
         rows = self._count(warehouse, view, asked)
         if rows > most:
@@ -103,7 +104,7 @@ class Histories:
         if lies_in_files(view.batch_source):
             return self._in_files(view, [])
         warehouse = warehouse_of(self.config, view.batch_source)
-        asked = self._asked(view, [], span)
+        asked = asked_of(view.batch_source, SourceColumns.of(view, features=[]), span)
         rows, most = self._count(warehouse, view, asked), self.config.offline_store.pull_rows
         if rows > most:
             raise JoinError(
@@ -154,17 +155,18 @@ class Histories:
             "ttl": view.ttl,
         }
 
-    def _asked(self, view: FeatureView, features: list[str], span: Span) -> Asked:
-        columns = SourceColumns.of(view, features=features)
-        return Asked(
-            source=view.batch_source,
-            keys=tuple(columns.keys.values()),
-            features=tuple(dict.fromkeys(columns.features.values())),
-            time=columns.time,
-            created=columns.created,
-            start=FIRST if span.start is None else in_utc(span.start),
-            end=LAST if span.end is None else in_utc(span.end),
-        )
+
+def asked_of(source: Any, columns: SourceColumns, span: Span) -> Asked:
+    """Say what is to be read of a source, and of which time."""
+    return Asked(
+        source=source,
+        keys=tuple(columns.keys.values()),
+        features=tuple(dict.fromkeys(columns.features.values())),
+        time=columns.time,
+        created=columns.created,
+        start=FIRST if span.start is None else in_utc(span.start),
+        end=LAST if span.end is None else in_utc(span.end),
+    )
 
 
 def seen(labels: Labels, ttl: timedelta | None) -> Span:

@@ -8,10 +8,12 @@ configuration that it knows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.feast_api import with_offline_store
+from deepfeast.transforms.files.place import photo_folder, source_uri
 
 if TYPE_CHECKING:
     from feast import RepoConfig
@@ -81,6 +83,30 @@ def warehouse_of(config: RepoConfig, source: Any) -> Warehouse:
 def elsewhere(config: RepoConfig, source: Any) -> Warehouse | None:
     """Return the warehouse that a source lies in; None where it lies in files."""
     return None if lies_in_files(source) else warehouse_of(config, source)
+
+
+def photo_root(config: RepoConfig, source: Any) -> str:
+    """Return the folder that paths of photos in a raw source are relative to.
+
+    That is the folder of a source in files, and the repo's own for one in a warehouse.
+    """
+    if lies_in_files(source):
+        return photo_folder(config, source)
+    return str(Path(config.repo_path or ".").resolve())
+
+
+def data_uri(config: RepoConfig, source: Any) -> str:
+    """Say where a source lies: its path or URI, or as OpenLineage names tables of a server."""
+    if lies_in_files(source):
+        return source_uri(config, source)
+    warehouse = warehouse_of(config, source)
+    table = getattr(source, "get_table_query_string", lambda: "(")()
+    name = source.name if table.startswith("(") else table
+    if warehouse.kind != "postgres":
+        return f"{warehouse.kind}://{name}"
+    inner = warehouse.config.offline_store
+    name = name if "." in name else f"{inner.db_schema}.{name}"
+    return f"postgres://{inner.host}:{inner.port}/{inner.database}.{name}"
 
 
 def settings(block: Any) -> Any:

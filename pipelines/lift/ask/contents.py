@@ -14,8 +14,12 @@ from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.files.columns import SourceColumns, in_source
 from deepfeast.transforms.files.csv import raw_types
-from deepfeast.transforms.files.place import file_source, open_source, photo_folder, source_uri
+from deepfeast.transforms.files.place import file_source, open_source, source_uri
+from deepfeast.transforms.history.sources import asked_of, seen
 from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
+from deepfeast.transforms.warehouse.ask import Labels
+from deepfeast.transforms.warehouse.open import elsewhere, lies_in_files, photo_root
+from deepfeast.transforms.warehouse.pull import pull_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,12 +89,17 @@ class RawContents:
     def _column(
         self, view: Any, spec: DeepViewSpec, feature: DeepFeature, rows: Any
     ) -> tuple[pa.ChunkedArray, str]:
-        source = file_source(self.store.get_data_source(spec.source))
+        config, source = self.store.config, self.store.get_data_source(spec.source)
         columns = SourceColumns.of(view, source, [feature.column])
         labels = self.labels.iloc[rows][[*columns.keys, "event_timestamp"]]
-        types = raw_types(view, [feature.column])
+        asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
+        types = raw_types(view, [feature.column] if lies_in_files(source) else [])
         declared = {in_source(source, name): type_ for name, type_ in types.items()}
-        table = open_source(self.store.config, source, types=declared)
+        if warehouse := elsewhere(config, source):
+            span = seen(Labels(asked, "event_timestamp"), view.ttl)
+            table = pull_table(warehouse, asked_of(source, columns, span), declared, view.name)
+        else:
+            table = open_source(config, file_source(source), types=declared)
         history = ViewHistory(
             view=view.name,
             table=table,
@@ -100,13 +109,12 @@ class RawContents:
             features={feature.name: columns.features[feature.column]},
             ttl=view.ttl,
         )
-        asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
         join = PointInTimeJoin(asked, "event_timestamp", [history])
         column = join.features().column(feature.name)
-        forgotten = read_tombstones(source_uri(self.store.config, file_source(view.batch_source)))
+        forgotten = read_tombstones(source_uri(config, file_source(view.batch_source)))
         if forgotten:
             column = blank(column, forgotten.matches(asked))
-        return column, photo_folder(self.store.config, source)
+        return column, photo_root(config, source)
 
 
 def _with_utc(labels: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,11 @@ from feast import FileSource, RepoConfig
 from deepfeast.pipelines.offline_store import STORE, DeepFeastOfflineStoreConfig
 from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.warehouse.open import (
+    data_uri,
     elsewhere,
     lies_in_files,
     open_warehouse,
+    photo_root,
     settings,
     warehouse_of,
 )
@@ -82,3 +84,15 @@ def test_sources_of_the_warehouse_find_their_settings_in_ours():
     assert "hush-hush" not in repr(ours)
     with pytest.raises(AttributeError, match="host"):
         _ = files.host
+
+
+def test_a_source_has_a_place_and_a_folder_of_photos(postgres, tmp_path):
+    config = repo(warehouse=BLOCK)
+    config.repo_path = tmp_path
+    table = postgres.source("stock")
+    query = type(table)(name="news", query="SELECT 1", timestamp_field="at")
+    assert data_uri(config, table) == "postgres://db:5432/shop.public.stock"
+    assert data_uri(config, postgres.source("sales.stock")) == "postgres://db:5432/shop.sales.stock"
+    assert data_uri(config, query) == "postgres://db:5432/shop.public.news"
+    assert data_uri(config, FILE) == f"{tmp_path}/raw.parquet"
+    assert photo_root(config, table) == photo_root(config, FILE) == str(tmp_path)

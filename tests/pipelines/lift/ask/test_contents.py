@@ -89,3 +89,30 @@ def test_what_was_forgotten_is_read_no_more_though_the_source_has_it(closet):
     Tombstones(("id",)).with_keys([("a",)]).write(closet.table)
     contents = RawContents(closet.store, labels(("a", 9), ("b", 3)))
     assert contents.read("vec") == [None, "green shirt"]
+
+
+def test_texts_in_a_warehouse_are_read_there(make_store, postgres):
+    from feast import Entity, ValueType
+
+    from deepfeast.pipelines.offline_store import STORE
+    from deepfeast.transforms import DeepFeature, deep_feature_view
+
+    postgres.run(
+        "CREATE TABLE shirts (id text, event_timestamp timestamptz, title text)",
+        "INSERT INTO shirts VALUES ('a', '2024-01-02Z', 'red'), ('a', '2024-01-05Z', 'blue')",
+    )
+    source, shirt = (
+        postgres.source("shirts"),
+        Entity(name="shirt", join_keys=["id"], value_type=ValueType.STRING),
+    )
+    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
+    features = [DeepFeature("vec", column="title", encoder=words)]
+    view = deep_feature_view(name="deep", entities=[shirt], source=source, features=features)
+    store = make_store(
+        shirt, source, view, offline_store={"type": STORE, "warehouse": postgres.block}
+    )
+    contents = RawContents(store, labels(("a", 9), ("a", 3), ("a", 1), ("b", 9)))
+    assert contents.read("vec") == ["blue", "red", None, None]
+    postgres.run("DROP TABLE shirts")
+    assert contents.read("vec") == [None] * 4
+    assert "has no such table" in contents.failures["vec"]
