@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import struct
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 # Field numbers of ``Value``: part of Feast's wire format, so they never change.
 _BYTES, _DOUBLE, _FLOAT, _DOUBLE_LIST, _FLOAT_LIST = 1, 5, 6, 15, 16
 _WIDE, _NARROW, _BLOCK = 1, 5, 2  # protobuf wire types: 8 bytes, 4 bytes, length-prefixed
+_TEXT, _NUMBER = struct.Struct("<II").pack, struct.Struct("<IIq").pack
 _NUMBERS = {"FLOAT": ("<f", _FLOAT, _NARROW), "DOUBLE": ("<d", _DOUBLE, _WIDE)}
 _LISTS: dict[str, tuple[np.dtype[Any], int]] = {
     "FLOAT_LIST": (np.dtype("<f4"), _FLOAT_LIST),
@@ -251,12 +251,18 @@ def to_scalars(values: Sequence[bytes | None], value_type: ValueType) -> list[An
         unpack = struct.Struct(_NUMBERS[value_type.name][0]).unpack_from
         return [unpack(value, 1)[0] if value else None for value in values]
     if value_type.name in _FIELDS:
-        from feast.protos.feast.types.Value_pb2 import Value
-
-        get, read = attrgetter(_FIELDS[value_type.name]), Value.FromString
-        distinct = {value: get(read(value)) if value else None for value in set(values)}
+        field = _FIELDS[value_type.name]
+        distinct = {value: _scalar(field, value) if value else None for value in set(values)}
         return [distinct[value] for value in values]
     return [python_value(value) for value in values]
+
+
+@functools.lru_cache(maxsize=16_384)
+def _scalar(field: str, value: bytes) -> Any:
+    """Read one value; counts, codes and words come again with every batch."""
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    return getattr(Value.FromString(value), field)
 
 
 def to_numbers(values: Sequence[bytes | None], value_type: ValueType) -> NDArray[np.float64]:
@@ -331,9 +337,9 @@ class EntityKeys:
             value = key[position]
             if isinstance(value, str):
                 raw = value.encode()
-                parts.append(struct.pack("<II", 2, len(raw)) + raw)
+                parts += (_TEXT(2, len(raw)), raw)
             else:
-                parts.append(struct.pack("<IIq", 4, 8, value))
+                parts.append(_NUMBER(4, 8, value))
         return b"".join(parts)
 
     def own(self) -> EntityKey:

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.errors import SourceNotFound
@@ -20,11 +19,12 @@ from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from feast import FeatureView, RepoConfig
 
 SQLITE_VARIABLES = 3000
+COLUMNS = 6  # of a value in Feast's table
 LISTED = 10_000
 # Feast's store has one connection for all threads, and a connection one transaction.
 _writing = threading.Lock()
@@ -197,20 +197,23 @@ class SqliteTable(OnlineTable):
         return time.replace(microsecond=0)
 
     def write_newer(self, rows: OnlineRows, epoch: str | None = None) -> int:
+        count, each = len(rows.keys), COLUMNS * len(rows.values)
         keys = [self.entity_keys.to_bytes(key) for key in rows.keys]
         times = [_to_sqlite(time) for time in rows.times]
-        created = [_to_sqlite(time) for time in rows.created or [None] * len(keys)]
-        columns = [
-            zip(keys, repeat(name), column, self._texts(name, column), times, created)
-            for name, column in rows.values.items()
-        ]
-        # Row by row, so that what is read together lies together on disk.
-        records = (record for row in zip(*columns, strict=True) for record in row)
+        created = [_to_sqlite(time) for time in rows.created] if rows.created else [None] * count
+        # Row by row, so that what is read together lies together on disk; laid out by strides.
+        flat: list[Any] = [None] * (count * each)
+        for position, (name, column) in enumerate(rows.values.items()):
+            parts = (keys, [name] * count, column, self._texts(name, column), times, created)
+            for place, part in enumerate(parts):
+                flat[position * COLUMNS + place :: each] = part
+        step = SQLITE_VARIABLES // COLUMNS * COLUMNS
         with self._transaction(epoch) as connection:
             before = connection.total_changes
             # Hundreds at once: the time goes to statements, not to records.
-            while some := list(islice(records, SQLITE_VARIABLES // 6)):
-                connection.execute(self._upsert(len(some)), list(chain.from_iterable(some)))
+            for start in range(0, len(flat), step):
+                some = flat[start : start + step]
+                connection.execute(self._upsert(len(some) // COLUMNS), some)
             return (connection.total_changes - before) // len(rows.values)
 
     def _upsert(self, count: int) -> str:
@@ -224,11 +227,11 @@ class SqliteTable(OnlineTable):
             "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
         )
 
-    def _texts(self, name: str, column: list[bytes | None]) -> Iterable[str | None]:
+    def _texts(self, name: str, column: list[bytes | None]) -> list[str | None]:
         """Write what Feast keeps beside the value for its search by text."""
         kind = self._kinds[name]
         if kind.name not in _SEARCHABLE:
-            return repeat(None, len(column))
+            return [None] * len(column)
         return [None if value is None else str(value) for value in to_scalars(column, kind)]
 
 
