@@ -42,7 +42,7 @@ class Certificate:
     files : int
         Files that were deleted: those with such rows, replaced by files without; leftovers of runs,
         collected vectors, and files that no version needed, since nobody can tell whose rows are
-        in them.
+        in them. Of a call that was killed, those that the last one deleted.
     caches : list of str
         Caches of lift that were deleted.
     tombstones : int

@@ -106,9 +106,11 @@ def forget(
                 given = {key: line for key, line in given.items() if key not in job.keys}
             if given:
                 done = job.finish(job.begin(given, keys, allow_unknown))
-    except BaseException:
+    except BaseException as error:
         if fresh:
             table.forget_beginnings()
+        if isinstance(error, KeyboardInterrupt) and begun_forgetting(table.uri).is_file():
+            error.add_note(f"Some is done; the rest is by the next deepfeast forget {view}.")
         raise
     return done
 
@@ -125,6 +127,7 @@ class Note:
     rows : dict of str to int
         Of the embedding table, by number of a version.
     rejects, online : int
+    caches : list of str
     first, last : str or None
         The earliest and latest event time among the rows.
     """
@@ -135,14 +138,16 @@ class Note:
     rows: dict[str, int] = field(default_factory=dict)
     rejects: int = 0
     online: int = 0
+    caches: list[str] = field(default_factory=list)
     first: str | None = None
     last: str | None = None
 
-    def add(self, traces: Traces, rejects: int, online: int) -> None:
+    def add(self, traces: Traces, rejects: int, online: int, caches: Sequence[Path]) -> None:
         """Note what was found; a call that goes on finds less than the first."""
         for number, count in traces.rows.items():
             self.rows[str(number)] = max(count, self.rows.get(str(number), 0))
         self.rejects, self.online = max(rejects, self.rejects), max(online, self.online)
+        self.caches = sorted({*self.caches, *map(str, caches)})
         if traces.first and traces.last and not self.first:
             self.first, self.last = traces.first.isoformat(), traces.last.isoformat()
 
@@ -207,12 +212,12 @@ class Forgetting:
         asked = self._only(keys)
         traces, online = self._look(keys)
         rejects = sum(reject_hashes(self.table, asked).values())
-        note.add(traces, rejects, sum(online))
+        caches = [*self._find(CACHE, "vectors")]
+        note.add(traces, rejects, sum(online), caches)
         note.write(path)
         name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-forget-{uuid.uuid4().hex[:8]}"
         swept = erase_rows(self.table, self.stones, name)
         erase_rejects(self.table, self.stones, name)
-        caches = [*self._find(CACHE, "vectors")]
         for cache in caches:
             cache.unlink()
         store = self._online()
@@ -229,7 +234,7 @@ class Forgetting:
             rejects=note.rejects,
             online=note.online,
             files=len(swept.leftovers) + len(swept.dropped) + len(swept.replaced),
-            caches=[str(cache) for cache in caches],
+            caches=note.caches,
             tombstones=len(self.stones.times),
             remains=[*self._remains(note, asked)],
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deepfeast.transforms.embeddings.log import covered, first_entry, write_archive
 from deepfeast.transforms.embeddings.table import Commit, EmbeddingTable
-from deepfeast.transforms.embeddings.versions import find_version, list_versions, version_files
+from deepfeast.transforms.embeddings.versions import find_version, version_files
 from deepfeast.transforms.errors import TableError
 
 # No reader that opened the table a day ago is still at it.
@@ -95,8 +95,7 @@ def sweep_leftovers(table: EmbeddingTable, swept: Swept) -> None:
     spare = {"_delta_log", table.scratch.name, *(_folders(table.commits()) if there else ())}
     swept.leftovers += [path for path in table.path.iterdir() if path.name not in spare]
     swept.leftovers += [*table.scratch.glob("runs/*"), *table.scratch.glob("spill/*")]
-    versions = list_versions(table) if there else []
-    fitted = {fingerprint for one in versions for fingerprint in one.fingerprints.values()}
+    fitted = _fingerprints(table) if there else set()
     states = table.scratch.glob("fitted/*")
     swept.leftovers += [path for path in states if path.stem not in fitted]
     _delete(swept.leftovers, swept)
@@ -129,6 +128,18 @@ def sweep(table: EmbeddingTable, keep: timedelta, drop: int | None = None) -> Sw
     if len(late) < len(commits):
         _shorten(table, commits, commits[len(late)].version, swept)
     return swept
+
+
+def _fingerprints(table: EmbeddingTable) -> set[str]:
+    """Return the encoders of all versions that are there, be it in part: files may be restored."""
+    commits = table.commits()
+    there = {
+        number
+        for number, files in version_files(table, commits).items()
+        if any((table.path / file["path"]).is_file() for file in files)
+    }
+    known = [commit.meta for commit in commits if commit.meta["generation"] in there]
+    return {fingerprint for meta in known for fingerprint in meta["fingerprints"].values()}
 
 
 def _folders(commits: Sequence[Commit]) -> set[str]:

@@ -232,6 +232,7 @@ def test_killed_anywhere_it_goes_on_at_the_next_call(copied, where, name):
     done = forget(store, "deep")
     assert met(store.repo_path) == []
     assert (done.keys, done.rows, done.rejects, done.online) == (2, {"1": 2, "2": 2}, 2, 2)
+    assert len(done.caches) == 1
     assert rows(table).equals(before)
     assert not begun_forgetting(table.uri).exists()
     with pytest.raises(SpecError, match="no call for view 'deep' was left unfinished"):
@@ -246,8 +247,9 @@ def test_a_call_with_other_keys_first_finishes_the_one_that_was_killed(copied, m
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "erase_rows", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as interrupted:
             forget(store, "deep", keys)
+    assert "by the next deepfeast forget deep" in interrupted.value.__notes__[0]
     keys.write_text(f"id\n{OTHERS[0]}\n")
     done = forget(store, "deep", keys)
     assert (done.keys, done.rows, done.tombstones) == (1, {"1": 1, "2": 1}, 3)

@@ -50,3 +50,17 @@ def test_nothing_is_deleted_beside_a_run(nights, table_of):
 
 def test_of_a_view_that_was_never_embedded_there_is_nothing_to_delete(shirts, table_of):
     assert str(vacuum(table_of(shirts))) == "nothing to delete"
+
+
+def test_what_was_fitted_goes_with_the_last_version_of_its_vectors(shirts, table_of):
+    shirts.declare("tfidf:2")
+    rows = [{"id": str(n), "title": f"red {word}"} for n, word in enumerate(("tie", "hat", "cap"))]
+    shirts.write(rows)
+    shirts.embed()
+    table = table_of(shirts)
+    (old,) = table.scratch.glob("fitted/*")
+    shirts.write([*rows, {"id": "new", "title": "blue scarf"}])
+    shirts.embed(rebuild=True)
+    assert str(vacuum(table, keep=NOW)) == "nothing to delete"
+    assert vacuum(table, drop=1).leftovers == [old]
+    assert len([*table.scratch.glob("fitted/*")]) == 1
