@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VECTOR_TYPE = pa.list_(pa.float32())
 INT8 = "int8"
 # What a table says of a column of packed vectors.
-PACKED = {b"deepfeast": INT8.encode()}
+_KEPT_AS = b"deepfeast"
 # Vectors whose every number is smaller than this are zero: no scale could be kept for them.
 _NOTHING = np.float32(1e-30)
 
@@ -251,10 +251,15 @@ def vector_field(name: str, storage: str) -> pa.Field:
     DataType(binary)
     """
     return (
-        pa.field(name, pa.binary(), metadata=PACKED)
+        pa.field(name, pa.binary(), metadata={_KEPT_AS: INT8})
         if storage == INT8
         else pa.field(name, VECTOR_TYPE)
     )
+
+
+def says_packed(field: pa.Field) -> bool:
+    """Tell whether a table says of a column that its vectors are packed."""
+    return (field.metadata or {}).get(_KEPT_AS) == INT8.encode()
 
 
 def as_read(schema: pa.Schema) -> pa.Schema:
@@ -263,7 +268,7 @@ def as_read(schema: pa.Schema) -> pa.Schema:
     >>> as_read(pa.schema([vector_field("vec", "int8")])).field("vec").type
     ListType(list<item: float>)
     """
-    fields = [pa.field(one.name, VECTOR_TYPE) if one.metadata == PACKED else one for one in schema]
+    fields = [pa.field(one.name, VECTOR_TYPE) if says_packed(one) else one for one in schema]
     return pa.schema(fields, schema.metadata)
 
 

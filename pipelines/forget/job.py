@@ -34,6 +34,7 @@ from deepfeast.transforms.errors import JoinError, SourceError, SpecError
 from deepfeast.transforms.files.csv import raw_types
 from deepfeast.transforms.files.slices import open_source, read_slice
 from deepfeast.transforms.files.write import whole
+from deepfeast.transforms.monitoring.record import Record
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.views import find_deep_view
 
@@ -333,6 +334,13 @@ class Forgetting:
         for page in sorted({*self._find(re.compile(r"lift\.(html|json)"))}):
             yield Remains(
                 str(page), "a page of lift may show texts and photos", "Run deepfeast lift anew."
+            )
+        figures = Record(self.store.config, "feature")
+        if figures.query(self.store.project, {"feature_view_name": self.view.name}):
+            yield Remains(
+                str(figures.path),
+                "feast monitor measured all rows; a baseline keeps the mean of their vectors",
+                "Delete the folder, then run feast monitor anew.",
             )
 
     def _fitted(self, note: Note, asked: Tombstones) -> Iterator[Remains]:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deepfeast.pipelines.embed import embed
+from deepfeast.pipelines.forget.job import forget
 from deepfeast.pipelines.materialize.verify import verify
 from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view, training_frame
 from deepfeast.transforms.arrow import round_to_int8, unpacked
@@ -133,3 +134,9 @@ def test_a_change_of_storage_is_a_change_of_the_vectors(make, tmp_path):
     assert (run.rows, run.encoded) == (1, 1)
     assert compact(table).after == 2  # one of each version
     assert same(trained(store), ROUNDED)
+
+    (tmp_path / "keys.csv").write_text("id\na\n")
+    forget(store, "deep", tmp_path / "keys.csv")
+    left = ROUNDED.copy()
+    left[0] = np.nan
+    assert same(trained(store), left)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deepfeast.transforms.arrow import PACKED, as_read, vectors_to_matrix
+from deepfeast.transforms.arrow import as_read, says_packed, vectors_to_matrix
 from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, SpecError
 from deepfeast.transforms.files.damage import reading
@@ -59,7 +59,7 @@ class FeatureTable:
 
     def __post_init__(self, dataset: ds.Dataset) -> None:
         # Four times as large, once they are read.
-        self._packed = {one.name for one in dataset.schema if one.metadata == PACKED}
+        self._packed = {one.name for one in dataset.schema if says_packed(one)}
         self._schema = as_read(plain_schema(dataset.schema))
         self._pieces = [
             RowGroup(fragment, group.id, group.num_rows)

@@ -21,6 +21,7 @@ from deepfeast.transforms.embeddings.tombstones import begun_forgetting
 from deepfeast.transforms.embeddings.versions import list_versions, rollback
 from deepfeast.transforms.errors import JoinError, RunInProgress, SpecError
 from deepfeast.transforms.lookup import OnlineFeatures
+from deepfeast.transforms.monitoring.record import Record
 from deepfeast.transforms.views import find_deep_view
 
 START, END = (datetime(2024, 1, day, tzinfo=timezone.utc) for day in (1, 9))
@@ -127,6 +128,14 @@ def test_no_byte_of_them_is_left_and_history_is_unchanged_for_the_others(copied)
     certificate = json.loads(Path(done.path).read_text())
     assert certificate["rows"] == {"1": 2, "2": 2}
     assert [one["what"] for one in certificate["remains"]] == ["2 rows of the raw source 'raw'"]
+
+
+def test_figures_of_the_view_are_named_as_what_remains(copied):
+    store, keys = copied
+    figures = {"project_id": "shirts", "feature_view_name": "deep", "feature_name": "vec"}
+    Record(store.config, "feature").save([{**figures, "metric_date": START.date()}])
+    remains = forget(store, "deep", keys).remains
+    assert [one.what for one in remains[1:]] == [str(Record(store.config, "feature").path)]
 
 
 def test_later_runs_and_lookups_leave_them_out_and_the_others_are_served(copied):
