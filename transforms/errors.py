@@ -20,7 +20,8 @@
     ├── SignatureMismatch         training and serving disagree
     │   └── HalfMaterialized      an online view is being written anew
     ├── JoinError                 labels that cannot be joined
-    └── LiftError                 a question about lift that has no answer
+    ├── LiftError                 a question about lift that has no answer
+    └── SearchError               a search that has no answer
 
 A message says what was given, what was expected, and what to do. The command line
 prints it as one line and ends with the class's exit code; see `EXIT_CODES`.
@@ -171,6 +172,12 @@ class JoinError(DeepfeastError):
 
 class LiftError(DeepfeastError):
     """A question about lift that the labels or the model cannot answer."""
+
+    exit_code = 2
+
+
+class SearchError(DeepfeastError):
+    """A search that the query or the vectors give no answer to."""
 
     exit_code = 2
 

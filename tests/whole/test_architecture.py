@@ -12,7 +12,7 @@ LONGEST = 400
 # From the ground up: a room imports only from those on lines above its own, and inside itself.
 TRANSFORMS = """
 errors
-times arrow cores ridge
+times arrow cores ridge nearest
 features feast_api
 files
 warehouse
@@ -41,6 +41,7 @@ lift.ask
 lift.measure
 lift.tell
 lift
+search
 demo
 cli
 """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from deepfeast.pipelines.lift.measure.errors import error_unit
 from deepfeast.pipelines.lift.measure.insights import insight_arm
 from deepfeast.pipelines.lift.measure.segments import short_number
 from deepfeast.pipelines.lift.tell import plots
+from deepfeast.pipelines.lift.tell.contents import shown_content
 from deepfeast.pipelines.lift.tell.look import hours, moved_words
 from deepfeast.pipelines.lift.tell.segment_plot import segment_plot
 from deepfeast.pipelines.lift.tell.words import ALL, findings, headline, signed
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 WORDS = ("helps", "hurts", "borderline", "no evidence")
-PHOTO_SIDE = 150
-TEXT_LENGTH = 420
 
 
 @dataclass(frozen=True)
@@ -217,9 +214,9 @@ def _contents_of(result: LiftResult, row: int) -> list[dict[str, str]]:
         for feature in result.comparison.problem.deep
         if (feature, row) in result.contents
     ]
-    photos = [_content(value) for value in values if isinstance(value, bytes)]
+    photos = [shown_content(value) for value in values if isinstance(value, bytes)]
     texts = [value for value in values if isinstance(value, str)]
-    return [*photos[:1], *([_content(max(texts, key=len))] if texts else [])]
+    return [*photos[:1], *([shown_content(max(texts, key=len))] if texts else [])]
 
 
 def _examples(result: LiftResult) -> list[dict[str, Any]]:
@@ -227,7 +224,7 @@ def _examples(result: LiftResult) -> list[dict[str, Any]]:
     features: dict[str, list[dict[str, Any]]] = {}
     for direction in result.directions:
         shown = [
-            {"target": one.target, **_content(result.contents[direction.feature, one.row])}
+            {"target": one.target, **shown_content(result.contents[direction.feature, one.row])}
             for one in direction.examples
             if (direction.feature, one.row) in result.contents
         ]
@@ -243,21 +240,3 @@ def _examples(result: LiftResult) -> list[dict[str, Any]]:
 
 def _strength(found: list[Direction], feature: str) -> float:
     return max(direction.strength for direction in found if direction.feature == feature)
-
-
-def _content(value: str | bytes) -> dict[str, str]:
-    """Show a photo as a small JPEG within the page, a text as its beginning."""
-    if isinstance(value, str):
-        text = " ".join(value.split())
-        return {"text": text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH].rstrip() + " …"}
-    return {"photo": f"data:image/jpeg;base64,{_thumbnail(value)}"}
-
-
-def _thumbnail(image: bytes) -> str:
-    from deepfeast.transforms.images import decode
-
-    picture = decode(image)
-    picture.thumbnail((2 * PHOTO_SIDE, PHOTO_SIDE))
-    small = io.BytesIO()
-    picture.save(small, "JPEG", quality=78, optimize=True)
-    return base64.b64encode(small.getvalue()).decode()

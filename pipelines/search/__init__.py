@@ -1,0 +1,24 @@
+"""What is alike: exact search over the vectors of an embedding table.
+
+`VectorSearch` holds the vectors; `similar` and `search` open them for one question. The names below
+load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.search.answer import Found, Hit
+    from deepfeast.pipelines.search.vectors import VectorSearch, search, similar
+
+__all__ = ["Found", "Hit", "VectorSearch", "search", "similar"]
+
+_HOME = {name: "answer" if name in ("Found", "Hit") else "vectors" for name in __all__}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

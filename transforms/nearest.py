@@ -1,0 +1,111 @@
+"""Exact nearest neighbours by cosine: every vector is compared, and no index is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Vectors compared at a time: their scores stay in the processor's cache.
+BLOCK = 4096
+# Two float32 sums of the products of unit vectors differ by less; so that no neighbour is lost
+# before all that may be one are compared in float64.
+MARGIN = np.float32(1e-5)
+
+
+def to_units(
+    matrix: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Bring vectors to length one, in place; those without a direction are left out.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, dim), float32
+        Overwritten. Rows with NaN or infinity, and rows of zeros, have no direction.
+
+    Returns
+    -------
+    units : ndarray of shape (n_left, dim), float32
+        The first rows of `matrix`, which hold the vectors now.
+    rows : ndarray of int of shape (n_left,)
+        The row that each was.
+
+    Examples
+    --------
+    >>> to_units(np.array([[0, 0], [3, 4], [np.nan, 1]], np.float32))
+    (array([[0.6, 0.8]], dtype=float32), array([1]))
+    """
+    kept, end = [], 0
+    for start in range(0, len(matrix), BLOCK):
+        block = matrix[start : start + BLOCK].astype(np.float64)
+        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
+        good = np.flatnonzero((norms > 0) & np.isfinite(norms))
+        matrix[end : end + len(good)] = block[good] / norms[good, None]
+        kept.append(good + start)
+        end += len(good)
+    return matrix[:end], np.concatenate([np.empty(0, np.intp), *kept])
+
+
+def all_equal(units: NDArray[np.float32]) -> bool:
+    """Tell whether there are several vectors, and all of them are one; rounding aside."""
+    blocks = (units[start : start + BLOCK] for start in range(0, len(units), BLOCK))
+    return len(units) > 1 and all(np.abs(block - units[0]).max() < MARGIN for block in blocks)
+
+
+def nearest(
+    units: NDArray[np.float32],
+    query: NDArray[np.floating],
+    count: int,
+    among: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Find the vectors that are nearest to another one by cosine: just those, none is missed.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n_rows, dim), float32
+        Of length one, as `to_units` returns them.
+    query : ndarray of shape (dim,)
+        Of any length but zero.
+    count : int
+        How many; fewer are returned where there are no more.
+    among : ndarray of bool of shape (n_rows,), optional
+        Rows that may be found; by default all.
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_found,)
+        The nearest first; of equally near ones the earlier row.
+    cosines : ndarray of float64 of shape (n_found,)
+
+    Examples
+    --------
+    >>> rows, cosines = nearest(np.eye(3, dtype=np.float32), np.array([3.0, 4.0, 0.0]), 2)
+    >>> rows.tolist(), cosines.round(2).tolist()
+    ([1, 0], [0.8, 0.6])
+    """
+    exact = np.asarray(query, np.float64) / np.linalg.norm(np.asarray(query, np.float64))
+    rough = exact.astype(np.float32)
+    scores, rows = np.empty(0, np.float32), np.empty(0, np.intp)
+    least = np.float32(-np.inf)
+    for start in range(0, len(units), BLOCK):
+        block = units[start : start + BLOCK]
+        at = None if among is None else np.flatnonzero(among[start : start + BLOCK])
+        found = (block if at is None else block[at]) @ rough
+        near = np.flatnonzero(found >= least)
+        if not len(near):
+            continue
+        scores = np.concatenate([scores, found[near]])
+        rows = np.concatenate([rows, start + (near if at is None else at[near])])
+        if len(scores) > count:
+            least = np.partition(scores, -count)[-count] - MARGIN
+            kept = scores >= least
+            scores, rows = scores[kept], rows[kept]
+    cosines = np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        cosines[part] = units[rows[part]].astype(np.float64) @ exact
+    order = np.lexsort((rows, -cosines))[:count]
+    return rows[order], cosines[order]
