@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -32,11 +33,13 @@ from deepfeast.transforms.embeddings.tombstones import (
 from deepfeast.transforms.embeddings.versions import list_versions
 from deepfeast.transforms.errors import JoinError, SourceError, SpecError
 from deepfeast.transforms.files.csv import raw_types
-from deepfeast.transforms.files.slices import open_source, read_slice
+from deepfeast.transforms.files.slices import Source, open_source, read_slice
 from deepfeast.transforms.files.write import whole
 from deepfeast.transforms.monitoring.record import Record
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.views import find_deep_view
+from deepfeast.transforms.warehouse.open import lies_in_files
+from deepfeast.transforms.warehouse.raw import Wanted, read_raw
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -125,6 +128,8 @@ class Note:
     begun : str
     keys : list of list of str
     unknown : int
+    sourced : int or None
+        Rows of the raw source; None where it could not be read.
     rows : dict of str to int
         Of the embedding table, by number of a version.
     rejects, online : int
@@ -136,6 +141,7 @@ class Note:
     begun: str
     keys: list[list[str]]
     unknown: int = 0
+    sourced: int | None = None
     rows: dict[str, int] = field(default_factory=dict)
     rejects: int = 0
     online: int = 0
@@ -185,7 +191,8 @@ class Forgetting:
         """Look where the keys are, refuse unknown ones, and note what is to be done."""
         asked = self._only(keys)
         traces, online = self._look(keys)
-        known = {*traces.hashes, *reject_hashes(self.table, asked), *self._sourced(asked)}
+        sourced = self._sourced(asked)
+        known = {*traces.hashes, *reject_hashes(self.table, asked), *(sourced or ())}
         known |= self.stones.times.keys()
         at_home = {key for key, here in zip(keys, online, strict=True) if here}
         unknown = [key for key in keys if key not in at_home and asked.hash(key) not in known]
@@ -198,7 +205,8 @@ class Forgetting:
                 f"out of later runs, too, with --allow-unknown."
             )
         now = datetime.now(timezone.utc).isoformat()
-        note = Note(now, [list(key) for key in keys], len(unknown))
+        rows = None if sourced is None else sum(sourced.values())
+        note = Note(now, [list(key) for key in keys], len(unknown), rows)
         note.write(begun_forgetting(self.table.uri))
         return note
 
@@ -277,20 +285,24 @@ class Forgetting:
             for key in named
         ]
 
-    def _sourced(self, asked: Tombstones) -> dict[str, int]:
-        """Count by hash the rows of the raw source; nothing where it cannot be read."""
-        found: dict[str, int] = {}
+    def _sourced(self, asked: Tombstones) -> dict[str, int] | None:
+        """Count by hash the rows of the raw source; None where it cannot be read."""
+        found: Counter[str | None] = Counter()
         with tempfile.TemporaryDirectory(prefix="deepfeast-") as scratch:
             try:
-                source = open_source(self.store, self.spec.source, self.types, Path(scratch))
-                for part in source.slices:
+                for part in self._source(Path(scratch)).slices:
                     for _, batch in read_slice(part, [*asked.names], BATCH_ROWS):
-                        for one in asked.hashes(batch):
-                            if one in asked.times:
-                                found[one] = found.get(one, 0) + 1
+                        found.update(asked.hashes(batch))
             except SourceError:
-                return found
-        return found
+                return None
+        return {one: count for one, count in found.items() if one in asked.times}
+
+    def _source(self, scratch: Path) -> Source:
+        """Open the keys of the raw source."""
+        raw: Any = self.store.get_data_source(self.spec.source)
+        if lies_in_files(raw):
+            return open_source(self.store, self.spec.source, self.types, scratch)
+        return read_raw(self.store.config, raw, self.types, [], scratch, Wanted()).source
 
     def _find(self, name: re.Pattern[str], folder: str = "") -> Iterator[Path]:
         """Yield the files of a name that reports of lift may have left."""
@@ -302,10 +314,13 @@ class Forgetting:
                     yield from (Path(where) / one for one in files if name.fullmatch(one))
 
     def _remains(self, note: Note, asked: Tombstones) -> Iterator[Remains]:
-        rows = sum(self._sourced(asked).values())
-        if rows:
+        if note.sourced is None:
             yield Remains(
-                f"{rows:,} rows of the raw source {self.spec.source!r}",
+                f"the raw source {self.spec.source!r}", "it could not be read", "Look there."
+            )
+        elif note.sourced:
+            yield Remains(
+                f"{note.sourced:,} rows of the raw source {self.spec.source!r}",
                 "deepfeast only reads it; no run embeds them again",
                 "Delete them there.",
             )

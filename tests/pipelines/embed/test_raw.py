@@ -8,6 +8,7 @@ import pytest
 from feast import Entity, FeatureService, ValueType
 
 from deepfeast.pipelines.embed import embed
+from deepfeast.pipelines.forget.job import forget
 from deepfeast.pipelines.offline_store import STORE
 from deepfeast.transforms import DeepFeature, deep_feature_view, training_frame
 from deepfeast.transforms.embeddings.table import embedding_table
@@ -291,3 +292,14 @@ def test_photos_are_paths_or_bytes_and_one_that_lies_elsewhere_is_asked_for_agai
     (folder / "blue.png").rename(folder / "lost.png")
     assert embed(store, "deep").rows == 1
     assert embed(store, "deep").source_rows == 1
+
+
+def test_forgotten_keys_stay_out_while_the_warehouse_has_them(shop, tmp_path):
+    shop.embed()
+    shop.add(("d", "2024-05-01Z", "2024-05-03 12:01Z", "green"))
+    (tmp_path / "keys.csv").write_text("id\na\nd\n")
+    done = forget(shop.store, "deep", tmp_path / "keys.csv")
+    assert (done.rows, done.unknown) == ({"1": 1}, 0)
+    assert done.remains[0].what.startswith("2 rows of the raw source")
+    shop.embed(rebuild=True)
+    assert shop.vectors() == {"b": [4, 3], "c": None}

@@ -329,3 +329,11 @@ def test_a_key_of_several_parts_is_forgotten_and_keys_that_share_a_part_are_not(
     frame = OnlineFeatures(store, ["deep:vec"]).frame(asked)
     assert frame["vec_000"].isna().tolist() == [True, False, False]
     assert embed(store, "deep").version is None
+
+
+def test_a_source_that_is_gone_is_no_hindrance_and_is_named(copied):
+    store, keys = copied
+    (store.repo_path.parent / "raw.parquet").unlink()
+    done = forget(store, "deep", keys)
+    assert met(store.repo_path) == []
+    assert done.remains[0].why == "it could not be read"
