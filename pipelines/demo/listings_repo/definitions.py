@@ -46,8 +46,8 @@ listing_deep = deep_feature_view(
     entities=[listing],
     source=raw_listings,
     features=[
-        DeepFeature("title_vec", column="title", encoder="minilm"),
-        DeepFeature("description_vec", column="description", encoder="minilm"),
+        DeepFeature("title_vec", column="title", encoder="text-tiny"),
+        DeepFeature("description_vec", column="description", encoder="text-tiny"),
         DeepFeature(
             "photo_vec",
             column="photo",

@@ -1,6 +1,6 @@
 """``text-tiny``: a table of vectors for word pieces, summed over a text; no network at all.
 
-Distilled from all-MiniLM-L6-v2 (training/text_tiny.py). A text's vector is the weighted sum of its
+Distilled from all-MiniLM-L6-v2 (training/text_table.py). A text's vector is the weighted sum of its
 pieces' vectors, scaled to length one, after the recipe of static sentence embeddings:
 
     Arora, Liang and Ma (2017), A Simple but Tough-to-Beat Baseline for Sentence Embeddings, ICLR.
@@ -211,6 +211,6 @@ def weights_path() -> Path:
     if not path.is_file():
         raise EncoderNotFound(
             f"the encoder 'text-tiny' has no table at {path}. Reinstall deepfeast, or make one: "
-            f"python training/text_tiny.py"
+            f"python training/text_table.py"
         )
     return path

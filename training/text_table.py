@@ -1,6 +1,6 @@
 """Distil text-tiny: vectors of word pieces whose sum over a text points where MiniLM's vector does.
 
-    python training/text_tiny.py --out transforms/encoders/text/weights/text_tiny.safetensors
+    python training/text_table.py --out transforms/encoders/text/weights/text_tiny.safetensors
 
 Collects texts (`text_corpus`), encodes them by the teacher, and fits the table; about a quarter of
 an hour on two cores. What is slow is kept in ``--cache`` and taken up again.
