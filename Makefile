@@ -24,12 +24,11 @@ demo: $(STAMP)  ## generate a marketplace, embed it, and see whether the deep fe
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=10
 
-check: $(STAMP)  ## format and lint checks, types, the pages and their examples
+check: $(STAMP)  ## format and lint checks, types, the compiled parts of the pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python docs/compile_pages.py --check
-	$(BIN)/python -m pytest -q -n auto tests/whole/test_documentation.py
 
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
