@@ -13,15 +13,15 @@ import pyarrow.compute as pc
 
 from deepfeast.pipelines.lift.ask.contents import RawContents
 from deepfeast.pipelines.search.answer import Found, Hit, cut
+from deepfeast.pipelines.search.bridge import MOST, Bridge, learn_bridge
+from deepfeast.pipelines.search.current import CurrentRows
 from deepfeast.pipelines.search.where import TIME, matching
+from deepfeast.pipelines.search.words import LOOKED_AT, note_of, strange_words
 from deepfeast.transforms.embeddings.state import fitted_encoder
 from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.errors import FeatureNotFound, SearchError
 from deepfeast.transforms.feast_api import open_store
-from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.table import open_table
-from deepfeast.transforms.history.latest import Span, latest_rows
 from deepfeast.transforms.nearest import all_equal, nearest, to_units
 from deepfeast.transforms.times import EVENT_TIME, in_utc
 from deepfeast.transforms.views import find_deep_view
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from feast import FeatureStore
     from numpy.typing import NDArray
 
-    from deepfeast.transforms.encoders import Encoder
     from deepfeast.transforms.features import DeepFeature, DeepViewSpec
 
 Key = Mapping[str, Any] | str | int
@@ -91,40 +90,23 @@ class VectorSearch:
         self.feature = self.spec.feature(feature) if feature else _first(self.spec, reads)
         self.as_of = in_utc(as_of or datetime.now(timezone.utc))
         self.table = embedding_table(self.store, self.view)
-        self.table.must_exist()
-        self.units, self.keys, self.without = self._read()
-        name, total = f"{view}:{self.feature.name}", len(self.units) + self.without
+        self.current = CurrentRows.of(self.view, self.table, self.as_of)
+        keys, (matrix,) = self.current.read([self.feature.name])
+        self.units, at = to_units(matrix)
+        self.keys = keys.take(pa.array(at))
+        self.without = len(keys) - len(at)
+        self._bridge: tuple[Bridge, NDArray[np.float32]] | None = None
+        name = f"{view}:{self.feature.name}"
         if not len(self.units):
             raise SearchError(
-                f"{name} has no vector as of {self.as_of:%Y-%m-%d %H:%M} UTC: of {total:,} keys "
-                f"all were missing or rejected. See: deepfeast rejects {view}"
+                f"{name} has no vector as of {self.as_of:%Y-%m-%d %H:%M} UTC: of {len(keys):,} "
+                f"keys all were missing or rejected. See: deepfeast rejects {view}"
             )
         if all_equal(self.units):
             raise SearchError(
                 f"all {len(self.units):,} vectors of {name} are equal: none is nearer than "
                 f"another. Look at the column {self.feature.column!r} and at its encoder."
             )
-
-    def _read(self) -> tuple[NDArray[np.float32], pa.Table, int]:
-        columns = SourceColumns.of(self.view)
-        uri, options = self.table.uri, self.table.options
-        rows = open_table(uri, delta=True, name=self.view.name, storage_options=options)
-        by = list(columns.keys.values())
-        latest = latest_rows(rows, by, columns.time, columns.created, Span(None, self.as_of))
-        dim = next(f.vector_length for f in self.view.features if f.name == self.feature.name)
-        matrix = np.empty((len(latest), dim), np.float32)
-        source = columns.features[self.feature.name]
-        named = rows.take(latest, [*by, columns.time], {source: matrix})
-        units, at = to_units(matrix)
-        named = named.take(pa.array(at)).rename_columns([*columns.keys, TIME])
-        times = named.column(TIME).cast(EVENT_TIME, safe=False)
-        return units, named.set_column(len(by), TIME, times), len(latest) - len(units)
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder that the vectors are of."""
-        print_ = self.table.fingerprints().get(self.feature.name, "")
-        return fitted_encoder(self.feature, self.table.uri, print_)
 
     def similar(self, key: Key, count: int = 10, where: str | None = None) -> Found:
         """Find the keys whose vectors are nearest to that of a key, which is left out.
@@ -157,7 +139,7 @@ class VectorSearch:
                 f"or its {self.feature.column} was missing or rejected; see deepfeast rejects "
                 f"{self.view.name}. A key that is there: {self._example()}."
             )
-        return self._answer(self.units[np.argmax(same)], told, count, where, ~same)
+        return self._answer(self.units, self.units[np.argmax(same)], told, count, where, ~same)
 
     def _parts(self, key: Key) -> dict[str, Any]:
         names = self.keys.column_names[:-1]
@@ -191,25 +173,68 @@ class VectorSearch:
         Raises
         ------
         SearchError
-            If the query is empty, cannot be encoded, or is not of the feature's kind.
+            If the query is empty, cannot be encoded, or is not of the feature's kind. A text finds
+            photos, too, by way of the first text feature of the view; a note says how well.
         EncoderError
             If the declared encoder is not the one of the vectors.
         """
-        kind = "text" if isinstance(query, str) else "image"
-        modality = build_encoder(self.feature).modality
-        if modality != kind:
+        told = repr(cut(query)) if isinstance(query, str) else "a photo"
+        told = query.name if isinstance(query, Path) else told
+        kind, made_of = "text" if isinstance(query, str) else "image", _reads(self.feature)
+        texts = [one for one in self.spec.features if _reads(one) == "text"]
+        if kind == made_of:
+            vector = self._encoded(self.feature, query, told)
+            found = self._answer(self.units, vector, told, count, where)
+        elif kind == "text" and texts:
+            found = self._through(texts[0], str(query), told, count, where)
+        else:
             raise SearchError(
-                f"the feature {self.feature.name!r} is made of {modality}, and the query is of "
+                f"the feature {self.feature.name!r} is made of {made_of}, and the query is of "
                 f"{kind}. Name another feature of view {self.view.name!r}: "
                 f"{', '.join(one.name for one in self.spec.features)}."
             )
-        told = repr(cut(query)) if isinstance(query, str) else "a photo"
-        told = query.name if isinstance(query, Path) else told
-        return self._answer(self._encoded(query, told), told, count, where)
+        if isinstance(query, str):
+            found.notes.extend(self._strange(query, texts[0], found))
+        return found
 
-    def _encoded(self, query: str | bytes | Path, told: str) -> NDArray[np.float32]:
+    def _through(
+        self, text: DeepFeature, query: str, told: str, count: int, where: str | None
+    ) -> Found:
+        """Find photos by a text, by way of rows that have both."""
+        if self._bridge is None:
+            some = np.random.default_rng(0).permutation(len(self.current))[:MOST]
+            _, (mine, texts) = self.current.read([self.feature.name, text.name], np.sort(some))
+            names = f"{self.feature.name} and {text.name}"
+            bridge = learn_bridge(mine, texts, names)
+            # One without a direction is near to nothing: it stays what it is.
+            predicted = bridge.predicted(self.units)
+            predicted /= np.maximum(np.linalg.norm(predicted, axis=1, keepdims=True), 1e-12)
+            self._bridge = bridge, predicted
+        bridge, predicted = self._bridge
+        vector = bridge.placed(self._encoded(text, query, told))
+        if not vector.any():
+            raise SearchError(
+                f"{told} is the mean of all texts: nothing is nearer to it. Say more."
+            )
+        found = self._answer(predicted, vector, told, count, where)
+        found.notes.insert(0, bridge.note(self.feature.name, text.name))
+        return found
+
+    def _strange(self, query: str, text: DeepFeature, found: Found) -> list[str]:
+        """Warn of a query whose words are not those of the texts."""
+        random = np.random.default_rng(0)
+        some = random.permutation(len(self.keys))[:LOOKED_AT]
+        raw = RawContents(self.store, self.keys.take(pa.array(some)).to_pandas())
+        texts = [*raw.read(text.name), *(hit.contents[text.column] for hit in found.hits)]
+        strange = strange_words(query, texts) if any(texts) else []
+        return [note_of(strange, len(texts))] if strange else []
+
+    def _encoded(
+        self, feature: DeepFeature, query: str | bytes | Path, told: str
+    ) -> NDArray[np.float32]:
         value = query.read_bytes() if isinstance(query, Path) else query
-        encoder = self.encoder
+        fingerprint = self.table.fingerprints().get(feature.name, "")
+        encoder = fitted_encoder(feature, self.table.uri, fingerprint)
         if encoder.is_missing(value):
             raise SearchError("the query is empty: write what is to be found.")
         encoded = encoder.encode_safely([value])
@@ -218,14 +243,15 @@ class VectorSearch:
         vector: NDArray[np.float32] = encoded.vectors[0]
         if not vector.any():
             raise SearchError(
-                f"the encoder of {self.feature.name!r} knows nothing of {told}: its vector is "
-                f"zero. Use other words."
+                f"the encoder of {feature.name!r} knows nothing of {told}: its vector is zero. "
+                f"Use other words."
             )
         return vector
 
     def _answer(
         self,
-        vector: NDArray[np.float32],
+        units: NDArray[np.float32],
+        vector: NDArray[np.floating],
         asked: str,
         count: int,
         where: str | None,
@@ -239,7 +265,7 @@ class VectorSearch:
             among = passed if among is None else among & passed
             if not among.any():
                 notes.append(f"no key fulfils {where!r}")
-        rows, cosines = nearest(self.units, vector, count, among)
+        rows, cosines = nearest(units, vector, count, among)
         if self.without:
             notes.append(f"{self.without:,} keys have no vector and cannot be found")
         return Found(
@@ -258,7 +284,9 @@ class VectorSearch:
         found = self.keys.take(pa.array(rows))
         keys = found.drop([TIME]).to_pylist()
         times = found.column(TIME).to_pylist()
-        told = values.take(pa.array(rows)).to_pylist() if values is not None else [{}] * len(rows)
+        told: list[dict[str, Any]] = [{}] * len(rows)
+        if values is not None and values.num_columns:
+            told = values.take(pa.array(rows)).to_pylist()
         contents = self._contents(found)
         return [
             Hit(key, float(cosine), time, one, {name: v[row] for name, v in contents.items()})
@@ -280,12 +308,16 @@ class VectorSearch:
 def _first(spec: DeepViewSpec, reads: str | None) -> DeepFeature:
     """Return the first feature of a view that is made of text, or of photos."""
     for feature in spec.features:
-        if reads is None or build_encoder(feature).modality == reads:
+        if reads is None or _reads(feature) == reads:
             return feature
     raise FeatureNotFound(
         f"no feature of view {spec.name!r} is made of {reads}. It has: "
         f"{', '.join(one.name for one in spec.features)}."
     )
+
+
+def _reads(feature: DeepFeature) -> str:
+    return build_encoder(feature).modality
 
 
 def similar(

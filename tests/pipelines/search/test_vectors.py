@@ -11,6 +11,7 @@ from deepfeast.transforms.errors import (
     SearchError,
 )
 
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=3"
 DAY = timedelta(days=1)
 FIRST = datetime(2024, 1, 1)
 
@@ -120,3 +121,47 @@ def test_packed_vectors_are_searched_as_what_they_hold(shirts):
     opened = VectorSearch(shirts.store, "deep")
     assert opened.units.dtype == np.float32
     assert keys(opened.search("red")) == ["b", "a"]
+
+
+def test_a_query_of_strange_words_is_answered_with_a_warning(wardrobe):
+    opened = VectorSearch(wardrobe.store, "deep")
+    assert not any("another language" in note for note in opened.search("Blue HAT").notes)
+    (note,) = (note for note in opened.search("roter Hut").notes if "language" in note)
+    assert "'roter', 'Hut'" in note
+
+
+def test_a_text_finds_photos_by_way_of_rows_that_have_both(Shirts, tmp_path):
+    from PIL import Image
+
+    from deepfeast.transforms import DeepFeature, deep_feature_view
+
+    shirts = Shirts(tmp_path / "photos")
+    colours = {"red": "red wool shirt", "blue": "thin blue trousers"}
+    rows = []
+    for number in range(60):
+        colour = list(colours)[number % 2]
+        photo = f"{number}.png"
+        Image.new("RGB", (8, 8 + number), colour).save(shirts.folder / photo)
+        title = None if number > 55 else colours[colour]
+        rows.append({"id": str(number), "title": title, "photo": photo})
+    shirts.write(rows)
+    view = deep_feature_view(
+        name="deep",
+        entities=[shirts.entity],
+        source=shirts.source,
+        features=[
+            DeepFeature("photo_vec", column="photo", encoder="image-tiny"),
+            DeepFeature("title_vec", column="title", encoder=WORDS),
+        ],
+    )
+    shirts.store.apply(view)
+    shirts.embed()
+    opened = VectorSearch(shirts.store, "deep", "photo_vec")
+    found = opened.search("thin blue trousers", count=5, where="id IN ('56', '57', '58', '59')")
+    assert {hit.key["id"] for hit in found.hits[:2]} == {"57", "59"}
+    assert found.notes[0].startswith("no text was compared with photo_vec itself: a ridge")
+    assert search(shirts.store, "deep", "blue").feature == "title_vec"
+    photo = shirts.folder / "7.png"
+    assert {int(one) % 2 for one in keys(search(shirts.store, "deep", photo))} == {1}
+    with pytest.raises(SearchError, match="cannot be encoded: image_unknown"):
+        search(shirts.store, "deep", shirts.folder / "raw.parquet")
