@@ -6,8 +6,8 @@ An embedding column is ``list<float32>``, null where there is no vector. A null 
 no room in the child array, so a matrix cannot simply be a view of it unless every row is
 there; these functions are the only place that knows.
 
-A packed column takes a quarter of that: each vector is a binary value, a float32 scale and an int8
-a number, as `round_to_int8` has them.
+A packed column takes a quarter of that: each vector is a binary value, as
+`deepfeast.transforms.int8` has it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.int8 import BLOCK, INT8, packed, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VECTOR_TYPE = pa.list_(pa.float32())
-INT8 = "int8"
 # What a table says of a column of packed vectors.
 _KEPT_AS = b"deepfeast"
-# Vectors whose every number is smaller than this are zero: no scale could be kept for them.
-_NOTHING = np.float32(1e-30)
 
 
 def vectors_to_matrix(
@@ -137,72 +135,14 @@ def matrix_to_vectors(
 def _lengths(column: pa.Array) -> pa.Array:
     """Return how many numbers each vector has."""
     if is_packed(column.type):
-        return pc.subtract(pc.binary_length(column), 4)
+        sizes = pc.binary_length(column)
+        return pc.subtract(sizes, pc.multiply(2, pc.divide(pc.add(sizes, BLOCK + 1), BLOCK + 2)))
     return pc.list_value_length(column)
 
 
 def is_packed(kind: pa.DataType) -> bool:
     """Tell whether a column of vectors is packed."""
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def round_to_int8(matrix: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Round vectors to 255 steps: each number becomes its vector's scale times -127 to 127.
-
-    The scale is the largest number of the vector by 127, of which 16 bits are kept. So the product
-    is exact in float32, packing loses nothing more, and rounding twice changes nothing.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_rows, dim)
-        A row of NaN stays one; other rows are finite.
-
-    Examples
-    --------
-    >>> round_to_int8(np.array([[127.0, 0.6, -30.2]]))
-    array([[127.,   1., -30.]], dtype=float32)
-    """
-    steps, scales = _in_steps(matrix)
-    return steps * scales[:, None]
-
-
-def _in_steps(matrix: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return whole numbers from -127 to 127, and the scale of each row."""
-    matrix = np.asarray(matrix, np.float32)
-    scales = np.abs(matrix).max(axis=1, initial=0) / np.float32(127)
-    scales = (scales.view(np.uint32) & np.uint32(0xFFFFFF00)).view(np.float32)
-    scales = np.where(scales < _NOTHING, np.float32(0), scales)
-    steps = np.zeros_like(matrix)
-    np.divide(matrix, scales[:, None], out=steps, where=scales[:, None] != 0)
-    return np.rint(steps, out=steps) + np.float32(0), scales  # + 0: int8 knows no -0
-
-
-def packed(matrix: NDArray[np.floating]) -> NDArray[Any]:
-    """Write vectors as int8, each behind its scale; none of them is NaN.
-
-    Returns
-    -------
-    ndarray of records ``scale`` and ``steps``, of shape (n_rows,)
-        Each record is ``4 + dim`` bytes.
-    """
-    steps, scales = _in_steps(matrix)
-    records = np.empty(len(steps), _record(steps.shape[1]))
-    records["scale"], records["steps"] = scales, steps
-    return records
-
-
-def unpacked(values: bytes | memoryview, dim: int) -> NDArray[np.float32]:
-    """Read what `packed` wrote, one record after another.
-
-    >>> unpacked(packed(np.array([[127.0, -3.0]])).tobytes(), 2)
-    array([[127.,  -3.]], dtype=float32)
-    """
-    records = np.frombuffer(values, _record(dim))
-    return records["steps"] * records["scale"][:, None]
-
-
-def _record(dim: int) -> np.dtype[Any]:
-    return np.dtype([("scale", "<f4"), ("steps", "i1", (dim,))])
 
 
 def _bytes(column: pa.Array) -> memoryview:

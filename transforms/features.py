@@ -57,9 +57,9 @@ class DeepFeature:
         alone; without a zone UTC is meant. Set it to the end of your training period, so that
         no test row has a say in the features. Kept as text in UTC, and part of the fingerprint.
     storage : {"float32", "int8"}
-        ``"int8"`` keeps a vector as whole numbers from -127 to 127 and one scale, in the embedding
-        table and the online store: a quarter of the bytes. Whoever reads gets float32, the same
-        numbers everywhere. Part of the fingerprint.
+        ``"int8"`` keeps a vector as whole numbers from -127 to 127 and a scale for every 64 of
+        them, in the embedding table and the online store: a quarter of the bytes. Whoever reads
+        gets float32, the same numbers everywhere. Part of the fingerprint.
 
     Examples
     --------

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from deepfeast.pipelines.embed.folder import Spill, window_name, write_table
 from deepfeast.pipelines.embed.job import Job
 from deepfeast.pipelines.embed.plan import place_column
-from deepfeast.transforms.arrow import INT8, matrix_to_vectors, pack_vectors, vector_field
+from deepfeast.transforms.arrow import matrix_to_vectors, pack_vectors, vector_field
 from deepfeast.transforms.cells.content import (
     HASH_TYPE,
     Contents,
@@ -35,6 +35,7 @@ from deepfeast.transforms.encoders.column import encode_contents
 from deepfeast.transforms.errors import Reject
 from deepfeast.transforms.features import CREATED, DeepFeature
 from deepfeast.transforms.files.slices import EVENT_TIME, Slice, event_times, read_slice
+from deepfeast.transforms.int8 import INT8
 
 REJECT_FIELDS = ("column", "feature", "reason", "message")
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepfeast.pipelines.lift.measure.stats import corrected_lift
-from deepfeast.transforms.arrow import flat_names, round_to_int8
+from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.errors import LiftError
+from deepfeast.transforms.int8 import packed_size, round_to_int8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +76,8 @@ def storage_costs(storage: str, names: Iterable[str], comparison: Comparison) ->
             change = corrected_lift(small[:splits] - full[:splits], comparison.test_share(splits))
             dim = len(comparison.problem.deep[feature])
             said.append(
-                f"Kept as {storage}, {4 + dim} bytes a vector instead of {4 * dim}, {feature} "
-                f"changes {comparison.problem.metric} of {model} by {change.mean:+.4f} "
+                f"Kept as {storage}, {packed_size(dim)} bytes a vector instead of {4 * dim}, "
+                f"{feature} changes {comparison.problem.metric} of {model} by {change.mean:+.4f} "
                 f"({change.low:+.4f} to {change.high:+.4f} at 95 %, {splits} splits)."
             )
     return said

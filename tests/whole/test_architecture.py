@@ -12,7 +12,8 @@ LONGEST = 400
 # From the ground up: a room imports only from those on lines above its own, and inside itself.
 TRANSFORMS = """
 errors
-times arrow cores ridge nearest
+times int8 cores ridge nearest
+arrow
 features feast_api
 files
 warehouse

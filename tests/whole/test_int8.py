@@ -12,11 +12,11 @@ from deepfeast.pipelines.embed import embed
 from deepfeast.pipelines.forget.job import forget
 from deepfeast.pipelines.materialize.verify import verify
 from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view, training_frame
-from deepfeast.transforms.arrow import round_to_int8, unpacked
 from deepfeast.transforms.embeddings.compact import compact
 from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.embeddings.versions import rollback
 from deepfeast.transforms.errors import DeepfeastError
+from deepfeast.transforms.int8 import round_to_int8, unpacked
 from deepfeast.transforms.testing import TextSums
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -87,7 +87,7 @@ def test_every_reader_has_the_same_numbers(make, online_store):
     store.materialize(START, NOW)
     table = embedding_table(store, store.get_feature_view("deep"))
     rows = table.must_exist().to_pyarrow_table().sort_by("id")
-    assert [value and len(value) for value in rows["vec"].to_pylist()] == [9, None, 9, 9]
+    assert [value and len(value) for value in rows["vec"].to_pylist()] == [7, None, 7, 7]
 
     assert same(trained(store), ROUNDED)
     asked = store.get_historical_features(ASKED, features=["deep:vec", "firsts:first"])

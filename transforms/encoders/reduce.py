@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepfeast.transforms.arrow import INT8, round_to_int8
 from deepfeast.transforms.errors import EncoderError, SpecError, did_you_mean
+from deepfeast.transforms.int8 import INT8, round_to_int8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ class RandomProjection(Step):
 
 
 class Int8(Step):
-    """Each number to one of 255 steps of its vector, which int8 and a scale keep exactly."""
+    """Each number to one of 255 steps, which int8 and the scale of its block keep exactly."""
 
     def apply(self, vectors: Vectors) -> Vectors:
         return round_to_int8(vectors)

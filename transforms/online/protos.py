@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepfeast.transforms.arrow import INT8, packed, unpacked, vectors_to_matrix
+from deepfeast.transforms.arrow import vectors_to_matrix
+from deepfeast.transforms.int8 import INT8, packed, packed_dim, packed_size, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +64,7 @@ def to_values(
     value_type : feast.ValueType
         Type of the feature, e.g. ``field.dtype.to_value_type()``.
     storage : {"float32", "int8"}
-        Of a deep feature. ``"int8"`` makes of a vector the bytes of a ``Value`` of bytes: the scale
-        as float32, and an int8 a number.
+        Of a deep feature. ``"int8"`` makes of a vector the bytes of a ``Value`` of bytes, packed.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def to_vectors(
         record = [("prefix", f"V{start}"), ("vector", dtype, (dim,))]
         matrix[:] = np.frombuffer(b"".join(values), record)["vector"]  # type: ignore[arg-type]
         return matrix
-    head = _prefix(_BYTES, 4 + dim)
+    head = _prefix(_BYTES, packed_size(dim))
     if all(value and value.startswith(head) for value in values):
         matrix[:] = unpacked(b"".join(value[len(head) :] for value in values if value), dim)
         return matrix
@@ -231,7 +231,7 @@ def to_vectors(
 def as_list(value: bytes) -> bytes:
     r"""Turn a packed vector into the list of floats that Feast knows; leave any other value alone.
 
-    >>> as_list(b"\n\x05\x00\x00\x80?\x02")
+    >>> as_list(b"\n\x03\x80?\x02")
     b'\x82\x01\x06\n\x04\x00\x00\x00@'
     """
     from feast.protos.feast.types.Value_pb2 import Value
@@ -239,7 +239,7 @@ def as_list(value: bytes) -> bytes:
     kept = Value.FromString(value).bytes_val
     if not kept:
         return value
-    numbers = unpacked(kept, len(kept) - 4).tobytes()
+    numbers = unpacked(kept, packed_dim(len(kept))).tobytes()
     return _list_prefix(_FLOAT_LIST, len(numbers)) + numbers
 
 

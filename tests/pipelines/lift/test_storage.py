@@ -8,8 +8,8 @@ from deepfeast.pipelines.lift.ask.models import named_models
 from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.run import run_lift
 from deepfeast.pipelines.lift.storage import kept_as
-from deepfeast.transforms.arrow import round_to_int8
 from deepfeast.transforms.errors import LiftError
+from deepfeast.transforms.int8 import round_to_int8
 
 VECTORS = pd.DataFrame({"vec_000": [127.0, np.nan], "vec_001": [0.7, np.nan]}, index=[5, 9])
 
@@ -46,6 +46,6 @@ def test_the_cost_is_that_on_the_same_splits(sold):
     # Lengths of words are whole numbers up to 11: in 255 steps they are nearly the same.
     change = small.score - full.score
     assert 0 < abs(change) < 0.01
-    told = "Kept as int8, 6 bytes a vector instead of 8, vec changes r2 of ridge by"
+    told = "Kept as int8, 4 bytes a vector instead of 8, vec changes r2 of ridge by"
     (note,) = [note for note in result.notes if note.startswith(f"{told} {change:+.4f} (")]
     assert note.endswith(" at 95 %, 5 splits).")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepfeast.transforms.arrow import round_to_int8
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.encoders.files import digest
 from deepfeast.transforms.encoders.reduce import dim_after, parse_steps
 from deepfeast.transforms.errors import EncoderError, SpecError
 from deepfeast.transforms.features import DeepFeature
+from deepfeast.transforms.int8 import round_to_int8
 
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=3"
 TEXTS = ["a bb ccc", "aaaa b c", "aa bbbbb", "aaa bb cccccc", "a b c"]
