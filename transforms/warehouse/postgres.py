@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from deepfeast.transforms.warehouse.open import Warehouse
 
 DRIVER = "adbc_driver_postgresql"
+# Held several times over, as it comes, as columns and as it is written.
+BATCH_BYTES = 1 << 22
+_BATCH = "adbc.postgresql.batch_size_hint_bytes"
 # By SQLSTATE: who may not come in, what is not there, what may not be read.
 _LOGIN, _NO_TABLE, _NO_COLUMN, _NO_RIGHT = ("28P01", "28000"), "42P01", "42703", "42501"
 
@@ -66,6 +69,7 @@ def stream(warehouse: Warehouse, sql: str) -> Iterator[pa.RecordBatch]:
         contextlib.closing(dbapi.connect(conninfo(warehouse))) as connection,
         contextlib.closing(connection.cursor()) as cursor,
     ):
+        cursor.adbc_statement.set_options(**{_BATCH: str(BATCH_BYTES)})
         cursor.execute(sql)
         try:
             yield from cursor.fetch_record_batch()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Of a window of time that is fetched at once, where nothing streams.
 WINDOW_ROWS = 50_000
-GROUP_ROWS, GROUP_BYTES = 1 << 16, 1 << 25
+GROUP_ROWS = 1 << 16
 FIRST = datetime(1, 1, 3, tzinfo=timezone.utc)
 LAST = datetime(9999, 12, 28, tzinfo=timezone.utc)
 _DAY, _TICK = timedelta(days=1), timedelta(microseconds=1)
@@ -126,11 +126,12 @@ def write_rows(
     writer: pq.ParquetWriter | None = None
     rows = 0
     try:
-        for table in _groups(batches, group_rows):
-            made = conform(table, types, what, schema)
+        for batch in batches:
+            made = conform(batch, types, what, schema)
             if writer is None:
                 schema = made.schema
-                writer = pq.ParquetWriter(path, schema)
+                # Dictionaries of texts that never repeat would take time and memory.
+                writer = pq.ParquetWriter(path, schema, use_dictionary=False)
             writer.write_table(made, group_rows)
             rows += len(made)
     finally:
@@ -141,19 +142,6 @@ def write_rows(
         none = pa.schema([(name, types.get(name, stamp)) for name in columns])
         pq.write_table(none.empty_table(), path)
     return rows
-
-
-def _groups(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Join batches until they have enough rows, or bytes, for a row group."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        many = sum(len(part) for part in held) >= rows
-        if many or sum(part.nbytes for part in held) >= GROUP_BYTES:
-            yield pa.Table.from_batches(held)
-            held = []
-    if sum(len(part) for part in held):
-        yield pa.Table.from_batches(held)
 
 
 def _hours(warehouse: Warehouse, asked: Asked) -> list[tuple[datetime, int]]:

@@ -76,10 +76,11 @@ def test_what_was_pulled_goes_with_its_table(warehouse, ticks):
     assert not folder.exists()
 
 
-def test_wide_rows_are_written_before_there_are_many(tmp_path, monkeypatch):
+def test_each_batch_is_written_as_it_comes_a_large_one_in_pieces(tmp_path):
     import pyarrow.parquet as pq
 
-    monkeypatch.setattr(pull, "GROUP_BYTES", 1000)
-    batches = [pa.record_batch({"x": ["y" * 600]}) for _ in range(4)]
-    assert write_rows(batches, tmp_path / "rows.parquet", {}, "source 's'", ["x"]) == 4
-    assert pq.read_metadata(tmp_path / "rows.parquet").num_row_groups == 2
+    batches = [pa.record_batch({"n": [*range(start, start + 5)]}) for start in (0, 5)]
+    assert write_rows(iter(batches), tmp_path / "rows.parquet", {}, "source 's'", ["n"], 3) == 10
+    with pq.ParquetFile(tmp_path / "rows.parquet") as file:
+        groups = [file.read_row_group(at)["n"].to_pylist() for at in range(file.num_row_groups)]
+    assert groups == [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9]]
