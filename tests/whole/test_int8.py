@@ -129,9 +129,11 @@ def test_a_change_of_storage_is_a_change_of_the_vectors(make, tmp_path):
     declare(store, "int8")
     assert same(trained(store), ROUNDED)
 
-    write(tmp_path / "repo", {"e": "green coat"})
+    write(tmp_path / "repo", {"e": "green coat", "f": "blue hat"})
     run = embed(store, "deep")
-    assert (run.rows, run.encoded) == (1, 1)
+    assert (run.rows, run.encoded, run.reused) == (2, 1, 1)
+    reused = training_frame(store, ASKED.head(1).assign(id="f"), features=["deep:vec"])
+    assert same(reused.to_numpy()[:, 2:].astype(np.float32), ROUNDED[2:3])
     assert compact(table).after == 2  # one of each version
     assert same(trained(store), ROUNDED)
 
