@@ -200,7 +200,7 @@ def test_steps_on_a_batch_bring_its_error_down(tmp_path):
     from fit import Fit, Scale
 
     run = Fit(tmp_path, colours, "cpu", rate=0.1)
-    flat = torch.rand(8, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 255
+    flat = torch.rand(4, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 255
     views = flat.expand(-1, -1, 224, 224)
     run.scale = Scale.measure([colours(views)])
     errors = torch.stack([run.advance(views, progress=0) for _ in range(20)])
@@ -214,13 +214,13 @@ def test_a_fit_ends_saves_and_is_resumed(photos, tmp_path, capsys):
 
     from deepfeast.transforms.encoders.image import tiny
 
-    first = fit(tmp_path, cast(Any, colours), photos, photos, pictures=24, batch=8, room=16)
-    assert first.pictures == 32  # it stops after the first step beyond the aim
-    second = fit(tmp_path, cast(Any, colours), photos, pictures=40, batch=8, room=16)
-    assert (second.step, second.pictures) == (6, 48)
+    first = fit(tmp_path, cast(Any, colours), photos, photos, pictures=12, batch=4, room=8)
+    assert first.pictures == 16  # it stops after the first step beyond the aim
+    second = fit(tmp_path, cast(Any, colours), photos, pictures=20, batch=4, room=8)
+    assert (second.step, second.pictures) == (6, 24)
     said = capsys.readouterr().out
     assert "of photos kept out" in said
-    assert "pictures 48" in said
+    assert "pictures 24" in said
     tiny.network().load_state_dict(load_file(str(tmp_path / "image_tiny.safetensors")))
 
 

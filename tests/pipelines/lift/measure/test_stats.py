@@ -75,11 +75,11 @@ def verdicts(seed, strength, repeats, most):
 
 def test_noise_gets_no_evidence():
     clean = sum(
-        "helps" not in verdicts(seed, strength=0.0, repeats=1, most=3) for seed in range(100)
+        "helps" not in verdicts(seed, strength=0.0, repeats=1, most=3) for seed in range(40)
     )
-    assert clean >= 95
+    assert clean >= 38
 
 
 def test_a_known_lift_is_found():
-    found = sum("helps" in verdicts(seed, strength=1.2, repeats=2, most=4) for seed in range(20))
-    assert found >= 19
+    found = sum("helps" in verdicts(seed, strength=1.2, repeats=2, most=4) for seed in range(12))
+    assert found >= 11
