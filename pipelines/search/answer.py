@@ -37,7 +37,8 @@ class Hit:
         """Return what is shown of it on one line."""
         texts = {name: cut(v) for name, v in self.contents.items() if not isinstance(v, bytes)}
         when = f"{self.time:%Y-%m-%d %H:%M}"
-        return {"cosine": f"{self.cosine:.3f}", **self.key, **self.values, "of": when, **texts}
+        key = {name: str(value) for name, value in self.key.items()}
+        return {"cosine": f"{self.cosine:.3f}", **key, **self.values, "of": when, **texts}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON: whole texts, and no photos."""

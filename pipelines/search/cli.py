@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ AsOf = Annotated[
     datetime | None, typer.Option(help="Leave out rows with a later event time (UTC).")
 ]
 Out = Annotated[Path | None, typer.Option(help="Write a page with pictures to this file, too.")]
+PHOTO = re.compile(r"\S+\.(jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)", re.IGNORECASE)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -77,8 +79,9 @@ def search(
 
 
 def _is_file(query: str) -> bool:
+    """Tell a path from a text: there is such a file, or its name says that it is a photo."""
     try:
-        return Path(query).is_file()
+        return bool(PHOTO.fullmatch(query)) or Path(query).is_file()
     except (OSError, ValueError):  # too long for a name, or with a null
         return False
 

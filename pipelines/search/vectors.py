@@ -52,8 +52,8 @@ class VectorSearch:
     as_of : datetime, optional
         Rows with a later event time are left out; by default the present. How old a row is plays
         no part.
-    reads : {"text", "image"}, optional
-        What the default feature is made of.
+    reads : {"text", "file"}, optional
+        What the default feature is made of: texts, or photos and other files.
 
     Attributes
     ----------
@@ -166,7 +166,8 @@ class VectorSearch:
         Parameters
         ----------
         query : str, bytes or Path
-            A text; or the bytes or the path of an image file.
+            A text; or the bytes or the path of a photo, or of another file that the feature's
+            encoder reads.
         count, where
             As in `similar`.
 
@@ -178,9 +179,9 @@ class VectorSearch:
         EncoderError
             If the declared encoder is not the one of the vectors.
         """
-        told = repr(cut(query)) if isinstance(query, str) else "a photo"
+        told = repr(cut(query)) if isinstance(query, str) else "the file"
         told = query.name if isinstance(query, Path) else told
-        kind, made_of = "text" if isinstance(query, str) else "image", _reads(self.feature)
+        kind, made_of = "text" if isinstance(query, str) else "file", _reads(self.feature)
         texts = [one for one in self.spec.features if _reads(one) == "text"]
         if kind == made_of:
             vector = self._encoded(self.feature, query, told)
@@ -189,7 +190,7 @@ class VectorSearch:
             found = self._through(texts[0], str(query), told, count, where)
         else:
             raise SearchError(
-                f"the feature {self.feature.name!r} is made of {made_of}, and the query is of "
+                f"the feature {self.feature.name!r} is made of {made_of}s, and the query is a "
                 f"{kind}. Name another feature of view {self.view.name!r}: "
                 f"{', '.join(one.name for one in self.spec.features)}."
             )
@@ -232,6 +233,8 @@ class VectorSearch:
     def _encoded(
         self, feature: DeepFeature, query: str | bytes | Path, told: str
     ) -> NDArray[np.float32]:
+        if isinstance(query, Path) and not query.is_file():
+            raise SearchError(f"there is no file {query}.")
         value = query.read_bytes() if isinstance(query, Path) else query
         fingerprint = self.table.fingerprints().get(feature.name, "")
         encoder = fitted_encoder(feature, self.table.uri, fingerprint)
@@ -306,18 +309,18 @@ class VectorSearch:
 
 
 def _first(spec: DeepViewSpec, reads: str | None) -> DeepFeature:
-    """Return the first feature of a view that is made of text, or of photos."""
+    """Return the first feature of a view that is made of texts, or of files."""
     for feature in spec.features:
         if reads is None or _reads(feature) == reads:
             return feature
     raise FeatureNotFound(
-        f"no feature of view {spec.name!r} is made of {reads}. It has: "
+        f"no feature of view {spec.name!r} is made of {reads}s. It has: "
         f"{', '.join(one.name for one in spec.features)}."
     )
 
 
 def _reads(feature: DeepFeature) -> str:
-    return build_encoder(feature).modality
+    return "text" if build_encoder(feature).modality == "text" else "file"
 
 
 def similar(
@@ -347,5 +350,5 @@ def search(
     """Open the vectors of a view and search once; see `VectorSearch.search`."""
     if not isinstance(query, Path) and not query.strip():
         raise SearchError("the query is empty: write what is to be found.")
-    reads = "text" if isinstance(query, str) else "image"
+    reads = "text" if isinstance(query, str) else "file"
     return VectorSearch(store, view, feature, as_of=as_of, reads=reads).search(query, count, where)

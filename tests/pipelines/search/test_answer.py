@@ -11,7 +11,7 @@ FOUND = Found("deep", "vec", "'sofa'", NOON, 1200, [HIT])
 def test_a_row_is_one_short_line_and_says_of_when_it_is():
     row = HIT.row()
     assert list(row) == ["cosine", "id", "price", "of", "title"]
-    assert (row["cosine"], row["of"]) == ("0.988", "2024-05-01 12:00")
+    assert (row["cosine"], row["id"], row["of"]) == ("0.988", "5", "2024-05-01 12:00")
     assert "\n" not in row["title"]
     assert len(row["title"]) <= 61
 

@@ -30,9 +30,20 @@ def test_search_is_read_by_programs_and_looked_at(run, tmp_path):
     assert "red shirt" in page.read_text()
 
 
-@pytest.mark.parametrize("words", [("similar", "deep", "zz"), ("search", "deep", " ")])
+@pytest.mark.parametrize(
+    "words",
+    [("similar", "deep", "zz"), ("search", "deep", " "), ("search", "deep", "red\0sofa poison")],
+)
 def test_what_has_no_answer_is_usage(run, words):
     done = run(*words)
     assert done.exit_code == 2
     assert done.stderr.startswith("SearchError: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("query", ["none.jpg", "photos/None.PNG"])
+def test_the_name_of_a_photo_is_not_taken_for_a_text(run, query):
+    done = run("search", "deep", query)
+    assert (
+        done.stderr == "FeatureNotFound: no feature of view 'deep' is made of files. It has: vec.\n"
+    )

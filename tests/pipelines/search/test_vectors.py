@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,12 +75,13 @@ def test_a_filter_reads_no_files(wardrobe):
         (lambda repo: search(repo, "deep", "  "), SearchError, "the query is empty"),
         (lambda repo: search(repo, "deep", b""), SearchError, "the query is empty"),
         (lambda repo: search(repo, "deep", "poison"), SearchError, "cannot be encoded: poisoned"),
-        (lambda repo: search(repo, "deep", b"GIF"), FeatureNotFound, "made of image. It has: vec"),
+        (lambda repo: search(repo, "deep", b"GIF"), FeatureNotFound, "made of files. It has: vec"),
         (
             lambda repo: search(repo, "deep", b"GIF", feature="vec"),
             SearchError,
-            "made of text, and the query is of image",
+            "made of texts, and the query is a file",
         ),
+        (lambda repo: search(repo, "deep", Path("no.jpg")), FeatureNotFound, "made of files"),
         (
             lambda repo: similar(repo, "deep", "a", as_of=FIRST - DAY),
             SearchError,
@@ -163,5 +165,7 @@ def test_a_text_finds_photos_by_way_of_rows_that_have_both(Shirts, tmp_path):
     assert search(shirts.store, "deep", "blue").feature == "title_vec"
     photo = shirts.folder / "7.png"
     assert {int(one) % 2 for one in keys(search(shirts.store, "deep", photo))} == {1}
+    with pytest.raises(SearchError, match=r"there is no file no.jpg"):
+        search(shirts.store, "deep", Path("no.jpg"))
     with pytest.raises(SearchError, match="cannot be encoded: image_unknown"):
         search(shirts.store, "deep", shirts.folder / "raw.parquet")
