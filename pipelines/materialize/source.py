@@ -16,7 +16,10 @@ from deepfeast.transforms.files.place import file_source, open_source, source_ur
 from deepfeast.transforms.files.table import FeatureTable, open_table
 from deepfeast.transforms.online.seal import Seal
 from deepfeast.transforms.times import in_utc
-from deepfeast.transforms.warehouse.open import lies_in_files
+from deepfeast.transforms.warehouse.open import lies_in_files, open_warehouse
+from deepfeast.transforms.warehouse.postgres import reaching
+from deepfeast.transforms.warehouse.pull import rows_of_job, write_rows
+from deepfeast.transforms.warehouse.typed import by_source
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
@@ -103,7 +106,7 @@ def _open(
         return open_source(config, source, view, scratch=folder / "csv")
     assert span.start is not None
     assert span.end is not None
-    rows = offline_store.pull_latest_from_table_or_query(
+    job = offline_store.pull_latest_from_table_or_query(
         config=config,
         data_source=source,
         join_key_columns=list(columns.keys.values()),
@@ -112,9 +115,16 @@ def _open(
         created_timestamp_column=columns.created or None,
         start_date=in_utc(span.start),
         end_date=in_utc(span.end),
-    ).to_arrow()
+    )
     path = folder / "latest.parquet"
-    pq.write_table(rows, path, row_group_size=PULLED_ROWS)
+    warehouse = open_warehouse(config)
+    if warehouse is None:
+        pq.write_table(job.to_arrow(), path, row_group_size=PULLED_ROWS)
+    else:
+        what, types = f"view {view.name!r}, source {source.name!r}", by_source(view, columns)
+        with reaching(warehouse, what):
+            rows = rows_of_job(warehouse, job)
+            write_rows(rows, path, types, what, columns.all, PULLED_ROWS)
     return open_table(str(path), name=f"the source of view {view.name!r}")
 
 

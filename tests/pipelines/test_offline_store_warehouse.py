@@ -276,6 +276,23 @@ def test_both_engines_bring_the_latest_rows_online(make_store, postgres, tmp_pat
     assert found["grams"] == [7.5, 90.0]
 
 
+def test_a_materialization_that_cannot_read_names_its_view(make_store, postgres, way):
+    postgres.run(STOCK, "ALTER TABLE stock ALTER event_timestamp TYPE timestamp")
+    store = make_store(
+        PRODUCT,
+        stock_view(postgres),
+        offline_store={"type": OURS, "warehouse": postgres.block},
+        batch_engine={"type": "deepfeast.pipelines.engine.BeamEngine"},
+    )
+    if way == "driver":  # by the clock of UTC, not by that of the server
+        store.materialize(NOON - 5 * DAY, NOON - timedelta(hours=1))
+        found = store.get_online_features(["stock:units"], [{"product_id": "pen"}]).to_dict()
+        assert found["units"] == [10]
+    postgres.run("DROP TABLE stock")
+    with pytest.raises(SourceNotFound, match=r"view 'stock', source 'stock': .* no such table"):
+        store.materialize(NOON - 5 * DAY, NOON + DAY)
+
+
 def test_plan_and_teardown_go_through(shop):
     from feast.repo_contents import RepoContents
 

@@ -25,7 +25,7 @@ from deepfeast.transforms.warehouse.ask import Labels, join_there
 from deepfeast.transforms.warehouse.open import Warehouse, lies_in_files, warehouse_of
 from deepfeast.transforms.warehouse.postgres import reaching
 from deepfeast.transforms.warehouse.pull import FIRST, LAST, Asked, count_rows, pull_table
-from deepfeast.transforms.warehouse.typed import declared
+from deepfeast.transforms.warehouse.typed import by_source, declared
 
 if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
@@ -125,10 +125,8 @@ class Histories:
     def _pulled(
         self, warehouse: Warehouse, view: FeatureView, features: list[str], asked: Asked
     ) -> ViewHistory:
-        columns, types = SourceColumns.of(view), declared(view)
-        named = {**columns.keys, **columns.features}
-        by_source = {column: types[name] for name, column in named.items() if name in types}
-        table = pull_table(warehouse, asked, by_source, view.name)
+        types = by_source(view, SourceColumns.of(view))
+        table = pull_table(warehouse, asked, types, view.name)
         return ViewHistory(table=table, **self._columns(view, features))
 
     def _joined_there(

@@ -74,14 +74,20 @@ def pull(warehouse: Warehouse, asked: Asked) -> Iterator[pa.RecordBatch]:
     has a driver for that, else run over windows of time; other warehouses answer at once.
     """
     start, end = _widened(asked)
-    if not postgres.speaks(warehouse):
-        yield from _job(warehouse, asked, start, end).to_arrow().to_batches()
-    elif postgres.streams():
-        yield from postgres.stream(warehouse, _job(warehouse, asked, start, end).to_sql())
+    if postgres.streams() or not postgres.speaks(warehouse):
+        yield from rows_of_job(warehouse, _job(warehouse, asked, start, end))
     else:
         for since, until in postgres.windows(_hours(warehouse, asked), WINDOW_ROWS):
             last = end if until is None else until - _TICK
             yield from _job(warehouse, asked, since or start, last).to_arrow().to_batches()
+
+
+def rows_of_job(warehouse: Warehouse, job: Any) -> Iterator[pa.RecordBatch]:
+    """Yield what a retrieval of Feast's store gives: as a stream where its query can be one."""
+    if postgres.speaks(warehouse) and postgres.streams():
+        yield from postgres.stream(warehouse, job.to_sql())
+    else:
+        yield from job.to_arrow().to_batches()
 
 
 def pull_table(

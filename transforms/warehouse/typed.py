@@ -18,6 +18,8 @@ from deepfeast.transforms.errors import SourceError
 if TYPE_CHECKING:
     from feast import FeatureView
 
+    from deepfeast.transforms.files.columns import SourceColumns
+
 
 def declared(view: FeatureView) -> dict[str, pa.DataType]:
     """Return the types that a view declares of its keys and features, by their names in it."""
@@ -25,6 +27,13 @@ def declared(view: FeatureView) -> dict[str, pa.DataType]:
 
     fields = [*view.entity_columns, *view.features]
     return {one.name: feast_value_type_to_pa(one.dtype.to_value_type()) for one in fields}
+
+
+def by_source(view: FeatureView, columns: SourceColumns) -> dict[str, pa.DataType]:
+    """Return the same types by the columns of a source."""
+    types = declared(view)
+    named = {**columns.keys, **columns.features}
+    return {column: types[name] for name, column in named.items() if name in types}
 
 
 def conform(
