@@ -109,7 +109,7 @@ def test_what_was_committed_late_is_within_the_overlap(make_store, postgres):
     shop = Shop(make_store, postgres, overlap=7200)
     shop.embed()
     shop.add(("d", "2024-05-01Z", "2024-05-03 10:01Z", "late"))
-    shop.add(("e", "2024-05-01Z", "2024-05-03 09:59Z", "too late"))
+    shop.add(("e", "2024-05-01Z", "2024-05-01 09:59Z", "too late"))
     run = shop.embed()
     assert (run.source_rows, run.rows) == (2, 1)
     assert "d" in shop.vectors()
