@@ -9,8 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Vectors compared at a time: their scores stay in the processor's cache.
-BLOCK = 8192
+# Vectors that are brought to another width at a time.
+BLOCK = 4096
+# Scores of which only the largest is looked at first.
+RUN = 512
 # Two float32 sums of the products of unit vectors differ by less; so that no neighbour is lost
 # before all that may be one are compared in float64.
 MARGIN = np.float32(1e-5)
@@ -88,24 +90,22 @@ def nearest(
     """
     exact = np.asarray(query, np.float64) / np.linalg.norm(np.asarray(query, np.float64))
     rough = exact.astype(np.float32)
-    scores, rows = np.empty(0, np.float32), np.empty(0, np.intp)
-    least = np.float32(-np.inf)
-    for start in range(0, len(units), BLOCK):
-        block = units[start : start + BLOCK]
-        at = None if among is None else np.flatnonzero(among[start : start + BLOCK])
-        found = (block if at is None else block[at]) @ rough
-        near = np.flatnonzero(found >= least)
-        if not len(near):
-            continue
-        scores = np.concatenate([scores, found[near]])
-        rows = np.concatenate([rows, start + (near if at is None else at[near])])
-        if len(scores) > count:
-            least = np.partition(scores, -count)[-count] - MARGIN
-            kept = scores >= least
-            scores, rows = scores[kept], rows[kept]
+    scores = units @ rough
+    if among is not None:
+        scores[~among] = -np.inf
+    rows = np.flatnonzero(scores >= max(_reached(scores, count) - MARGIN, np.float32(-2)))
     cosines = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         part = slice(start, start + BLOCK)
         cosines[part] = units[rows[part]].astype(np.float64) @ exact
     order = np.lexsort((rows, -cosines))[:count]
     return rows[order], cosines[order]
+
+
+def _reached(scores: NDArray[np.float32], count: int) -> np.float32:
+    """Return a score that so many reach, and few more: the largest of runs tell."""
+    largest = scores[: len(scores) // RUN * RUN].reshape(-1, RUN).max(axis=1)
+    some = largest if len(largest) >= count else scores
+    if len(some) <= count:
+        return np.float32(-np.inf)
+    return np.float32(np.partition(some, -count)[-count])
