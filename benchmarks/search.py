@@ -87,9 +87,11 @@ def race(units: np.ndarray, queries: list[np.ndarray]) -> tuple[float, float, fl
 
     Returns our median time and the peer's, in seconds, the median of their ratios, and our recalls.
     """
-    found, times, peers = [], [], []
+    found: list[float] = []
+    times: list[float] = []
+    peers: list[float] = []
     for number, query in enumerate(queries):
-        calls = [
+        calls: list[tuple[Callable[[], Any], list[float]]] = [
             (partial(nearest, units, query, COUNT), times),
             (partial(plainly, units, query), peers),
         ]
@@ -98,7 +100,7 @@ def race(units: np.ndarray, queries: list[np.ndarray]) -> tuple[float, float, fl
             spent.append(seconds)
             if spent is times:
                 found.append(len(set(answer[0].tolist()) & truth(units, query)) / COUNT)
-    ratio = statistics.median(np.divide(peers, times))
+    ratio = statistics.median(peer / ours for peer, ours in zip(peers, times, strict=True))
     return statistics.median(times), statistics.median(peers), ratio, found
 
 
