@@ -169,3 +169,26 @@ def test_a_text_finds_photos_by_way_of_rows_that_have_both(Shirts, tmp_path):
         search(shirts.store, "deep", Path("no.jpg"))
     with pytest.raises(SearchError, match="cannot be encoded: image_unknown"):
         search(shirts.store, "deep", shirts.folder / "raw.parquet")
+
+
+def test_of_two_join_keys_both_are_named(shirts):
+    from feast import Entity, ValueType
+
+    from deepfeast.transforms import DeepFeature, deep_feature_view
+
+    shop = Entity(name="shop", join_keys=["shop"], value_type=ValueType.INT64)
+    titles = {("a", 1): "red shirt", ("a", 2): "hat", ("b", 1): "red shoes"}
+    shirts.write([{"id": one, "shop": two, "title": title} for (one, two), title in titles.items()])
+    view = deep_feature_view(
+        name="deep",
+        entities=[shirts.entity, shop],
+        source=shirts.source,
+        features=[DeepFeature("vec", column="title", encoder=WORDS)],
+    )
+    shirts.store.apply([shop, view])
+    shirts.embed()
+    opened = VectorSearch(shirts.store, "deep")
+    first = opened.similar("id=a,shop=1").hits[0].key
+    assert first == opened.similar({"shop": 1, "id": "a"}).hits[0].key == {"id": "b", "shop": 1}
+    with pytest.raises(SearchError, match="write id=…,shop=…"):
+        opened.similar("a")
