@@ -1,5 +1,7 @@
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -45,16 +47,15 @@ def nobody():
 
 
 @pytest.fixture
-def theirs(tmp_path_factory):
+def theirs():
     """A folder, and a lock in it, that root or we ourselves have closed to writing."""
-    folder = tmp_path_factory.mktemp("theirs")
-    (folder / "lock").touch()
-    (folder / "lock").chmod(0o444)
-    folder.chmod(0o555)
-    for above in (folder.parent, folder.parent.parent):
-        above.chmod(0o755)
-    yield folder
-    folder.chmod(0o755)
+    with tempfile.TemporaryDirectory() as made:  # pytest's own lie where root alone may look
+        folder = Path(made)
+        (folder / "lock").touch()
+        (folder / "lock").chmod(0o444)
+        folder.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
 
 
 def test_a_folder_or_lock_of_somebody_else_is_named_with_its_owner(theirs, nobody):
