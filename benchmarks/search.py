@@ -1,7 +1,8 @@
 """How fast is an exact search, and is it exact? Beside plain numpy on one thread.
 
 A million vectors of 384 numbers lie around some hundred centres, as those of real texts do. The
-peer multiplies the whole matrix and picks the ten largest. What is true is told by float64. Then
+peer multiplies the whole matrix and picks the ten largest. What is true is told by float64. All
+pairs of a tenth of the rows are compared for near-copies. Then
 a table of a tenth of the rows, or with ``--full`` of all, is embedded, opened and searched by a
 process of its own, whose peak of memory is measured.
 """
@@ -25,7 +26,7 @@ import numpy as np
 from embed_repo import embed, make_store, report, write_raw
 from threadpoolctl import threadpool_limits
 
-from deepfeast.transforms.nearest import nearest, to_units
+from deepfeast.transforms.nearest import near_copies, nearest, to_units
 
 DIM, COUNT, PIECE = 384, 10, 1 << 16
 ENCODER = "python:deepfeast.transforms.testing:TextSums?dim=384"
@@ -47,6 +48,9 @@ def main() -> int:
         queries = [one for _, one in zip(range(arguments.queries), ask(units), strict=False)]
         ours_tenth, _, _, right_tenth = race(units[: rows // 10], queries)
         ours, plain, ratio, right = race(units, queries)
+        start = time.perf_counter()
+        copies = sum(len(found) for found, _, _ in near_copies(units[: rows // 10], 0.95))
+        copies_s = time.perf_counter() - start
     del units
     recall = float(np.mean([*right, *right_tenth]))
     figures = {
@@ -54,9 +58,11 @@ def main() -> int:
         "ms": 1e3 * ours,
         "numpy_ms": 1e3 * plain,
         "ms_tenth": 1e3 * ours_tenth,
+        "copies_s_tenth": copies_s,
+        "copies_tenth": copies,
         **from_table(rows if arguments.full else rows // 10),
     }
-    goals = {"ms": 250, "ms_tenth": 50, "open_peak_mb": 2048}
+    goals = {"ms": 250, "ms_tenth": 50, "copies_s_tenth": 120, "open_peak_mb": 2048}
     met = [name for name, goal in goals.items() if figures[name] <= goal]
     ratios = {"numpy_1m": ratio, "recall": recall}
     return report("search", ratios, {**figures, "goals_met": met}, agree=recall == 1.0)

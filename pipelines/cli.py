@@ -16,7 +16,7 @@ import typer
 from deepfeast.pipelines.command import Commands, run_commands
 from deepfeast.pipelines.forget.cli import forget
 from deepfeast.pipelines.lift.cli import lift
-from deepfeast.pipelines.search.cli import search, similar
+from deepfeast.pipelines.search.cli import duplicates, search, similar
 from deepfeast.pipelines.terminal import open_repo, print_rejects, print_rows, print_run, say, shown
 from deepfeast.transforms.errors import FeatureNotFound
 
@@ -355,6 +355,7 @@ app.command()(lift)
 app.command()(forget)
 app.command()(similar)
 app.command()(search)
+app.command()(duplicates)
 
 
 @app.command()

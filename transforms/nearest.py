@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,12 @@ RUN = 512
 # Two float32 sums of the products of unit vectors differ by less; so that no neighbour is lost
 # before all that may be one are compared in float64.
 MARGIN = np.float32(1e-5)
+# Rows of either side of a block of pairs, and how many of its pairs are few.
+SIDE, FEW = 2048, 1 << 14
+# The numbers of a vector that are compared first, and the rows that tell which.
+HEAD, LEARNED = 96, 10_000
+# Units of float32 are of length one to within this: copies have a cosine of at least 1 - ROUNDING.
+ROUNDING = 1e-6
 
 
 def to_units(
@@ -109,3 +116,74 @@ def _reached(scores: NDArray[np.float32], count: int) -> np.float32:
     if len(some) <= count:
         return np.float32(-np.inf)
     return np.float32(np.partition(some, -count)[-count])
+
+
+def near_copies(
+    units: NDArray[np.float32], least: float
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]]:
+    """Compare all vectors with all, and yield the pairs that are near: just those, none is missed.
+
+    Each pair is first bounded by a short vector (Cauchy and Schwarz: what lies outside the main
+    axes adds at most the product of its lengths), then compared. A block of pairs is in memory at
+    a time.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n_rows, dim), float32
+        Of length one, as `to_units` returns them.
+    least : float
+        The cosine that near vectors have at least; what rounding takes away is granted.
+
+    Yields
+    ------
+    rows, others : ndarray of int of shape (n_pairs,)
+        The earlier and the later row of each pair.
+    cosines : ndarray of float64 of shape (n_pairs,)
+
+    Examples
+    --------
+    >>> units, _ = to_units(np.array([[3, 4], [4, -3], [6, 8]], np.float32))
+    >>> [(rows.tolist(), others.tolist()) for rows, others, _ in near_copies(units, 0.9)]
+    [([0], [2])]
+    """
+    least -= ROUNDING
+    bounds = _bounds(units)
+    for start in range(0, len(units), SIDE):
+        for after in range(start, len(units), SIDE):
+            rows, others, cosines = _near(units, bounds, start, after, least)
+            good = (cosines >= least) & (rows < others)
+            if good.any():
+                yield rows[good], others[good], cosines[good]
+
+
+def _near(
+    units: NDArray[np.float32], bounds: NDArray[np.float32], start: int, after: int, least: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Compare two runs of rows: return some pairs, all near ones among them."""
+    mine, theirs = slice(start, start + SIDE), slice(after, after + SIDE)
+    width = len(units[theirs])
+    found = np.empty(0, np.intp)
+    for matrix in (bounds, units):
+        scores = matrix[mine] @ matrix[theirs].T
+        found = np.flatnonzero(scores >= np.float32(least) - MARGIN)
+        if len(found) <= FEW:
+            rows, others = found // width + start, found % width + after
+            left, right = units[rows].astype(np.float64), units[others].astype(np.float64)
+            return rows, others, np.einsum("ij,ij->i", left, right)
+    exact = units[mine].astype(np.float64) @ units[theirs].astype(np.float64).T
+    return found // width + start, found % width + after, exact.ravel()[found]
+
+
+def _bounds(units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return short vectors whose products are nowhere smaller than those of the units."""
+    if units.shape[1] <= 2 * HEAD:
+        return units
+    some = units[:: max(1, len(units) // LEARNED)].astype(np.float64)
+    axes = np.linalg.eigh(some.T @ some)[1][:, -HEAD:]
+    bounds = np.empty((len(units), HEAD + 1), np.float32)
+    for start in range(0, len(units), BLOCK):
+        part = slice(start, start + BLOCK)
+        heads = units[part] @ axes
+        rest = 1 + ROUNDING - np.einsum("ij,ij->i", heads, heads)
+        bounds[part, :-1], bounds[part, -1] = heads, np.sqrt(np.maximum(rest, ROUNDING))
+    return bounds

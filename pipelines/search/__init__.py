@@ -1,7 +1,7 @@
 """What is alike: exact search over the vectors of an embedding table.
 
-`VectorSearch` holds the vectors; `similar` and `search` open them for one question. The names below
-load on first use.
+`VectorSearch` holds the vectors; `similar`, `search` and `duplicates` open them for one question.
+The names below load on first use.
 """
 
 from __future__ import annotations
@@ -11,11 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.search.answer import Found, Hit
+    from deepfeast.pipelines.search.groups import Duplicates, Group, duplicates
     from deepfeast.pipelines.search.vectors import VectorSearch, search, similar
 
-__all__ = ["Found", "Hit", "VectorSearch", "search", "similar"]
+__all__ = [
+    "Duplicates",
+    "Found",
+    "Group",
+    "Hit",
+    "VectorSearch",
+    "duplicates",
+    "search",
+    "similar",
+]
 
-_HOME = {name: "answer" if name in ("Found", "Hit") else "vectors" for name in __all__}
+_HOME = {
+    "Duplicates": "groups",
+    "Found": "answer",
+    "Group": "groups",
+    "Hit": "answer",
+    "VectorSearch": "vectors",
+    "duplicates": "groups",
+    "search": "vectors",
+    "similar": "vectors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -80,6 +80,10 @@ class Found:
     hits: list[Hit]
     notes: list[str] = field(default_factory=list)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what is shown of the hits, a line each."""
+        return [hit.row() for hit in self.hits]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {

@@ -1,4 +1,4 @@
-"""The ``deepfeast similar`` and ``deepfeast search`` commands."""
+"""The ``deepfeast similar``, ``search`` and ``duplicates`` commands."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from deepfeast.pipelines.terminal import log, open_repo, print_rows, say
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.search.answer import Found
+    from deepfeast.pipelines.search.groups import Duplicates
 
 View = Annotated[str, typer.Argument(help="Name of a deep feature view.")]
 Repo = Annotated[
@@ -78,6 +79,52 @@ def search(
     _show(found, out, as_json)
 
 
+def duplicates(
+    view: View,
+    repo: Repo = Path(),
+    feature: Annotated[
+        str | None, typer.Option(help="Whose vectors; by default the first of the view.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="The cosine of near-copies, at least. Default: the encoder's, or estimated."
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", "-k", min=1, help="How many groups are shown.")
+    ] = 10,
+    out: Annotated[
+        Path | None, typer.Option(help="Write each key's group to this Parquet file.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Folder for a page with pictures: duplicates.html.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show near-copies of texts or photos in groups; all pairs are compared.
+
+    Example: deepfeast duplicates listing_deep --page copies --out g.parquet --repo feature_repo
+    """
+    store = open_repo(repo)
+    from deepfeast.pipelines.search import duplicates as find
+
+    found = find(store, view, feature, threshold, count)
+    wrote = []
+    if out:
+        import pyarrow.parquet as pq
+
+        pq.write_table(found.table, out)
+        wrote.append(f"groups: {out}")
+    if page:
+        from deepfeast.pipelines.search.page import render_duplicates
+
+        page.mkdir(parents=True, exist_ok=True)
+        (page / "duplicates.html").write_text(render_duplicates(found), encoding="utf-8")
+        wrote.append(f"page: {page / 'duplicates.html'}")
+    _tell(found, wrote, as_json)
+
+
 def _is_file(query: str) -> bool:
     """Tell a path from a text: there is such a file, or its name says that it is a photo."""
     try:
@@ -91,12 +138,16 @@ def _show(found: Found, out: Path | None, as_json: bool) -> None:
         from deepfeast.pipelines.search.page import render
 
         out.write_text(render(found), encoding="utf-8")
+    _tell(found, [f"page: {out}"] if out else [], as_json)
+
+
+def _tell(found: Found | Duplicates, wrote: list[str], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
         return
     say(str(found))
-    print_rows([hit.row() for hit in found.hits], as_json=False)
+    print_rows(found.rows(), as_json=False)
     for note in found.notes:
         log.warning(note)
-    if out:
-        say(f"page: {out}")
+    for one in wrote:
+        say(one)

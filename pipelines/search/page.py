@@ -1,4 +1,4 @@
-"""What a search has found as one HTML file, with pictures, that needs nothing but a browser."""
+"""What was found as one HTML file, with pictures, that needs nothing but a browser."""
 
 from __future__ import annotations
 
@@ -9,13 +9,29 @@ from deepfeast.pipelines.lift.tell.contents import shown_content
 from deepfeast.transforms.errors import Reject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deepfeast.pipelines.search.answer import Found, Hit
+    from deepfeast.pipelines.search.groups import Duplicates
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(found: Found) -> str:
-    """Write the page: no script, no link to elsewhere."""
+    """Write the page of a search: no script, no link to elsewhere."""
+    return _page("search.html", found=found, cards=_cards(found.hits))
+
+
+def render_duplicates(found: Duplicates) -> str:
+    """Write the page of near-copies: the groups and rows whose contents were read."""
+    groups = [
+        {"number": group.number, "size": len(group.hits), "cards": _cards(group.shown)}
+        for group in found.groups[: found.shown]
+    ]
+    return _page("duplicates.html", found=found, groups=groups)
+
+
+def _page(template: str, **values: Any) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -25,8 +41,11 @@ def render(found: Found) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    cards = [{"hit": hit, "contents": _contents(hit)} for hit in found.hits]
-    return environment.get_template("search.html").render(found=found, cards=cards)
+    return environment.get_template(template).render(**values)
+
+
+def _cards(hits: Iterable[Hit]) -> list[dict[str, Any]]:
+    return [{"hit": hit, "contents": _contents(hit)} for hit in hits]
 
 
 def _contents(hit: Hit) -> list[dict[str, Any]]:

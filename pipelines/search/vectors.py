@@ -61,6 +61,8 @@ class VectorSearch:
         The vectors, of length one. Keys whose vector is null, NaN or zero have none.
     keys : Table of n_vectors rows
         The join keys, and ``event_timestamp``: of the row.
+    without : Table
+        The same of the keys that have no vector.
 
     Raises
     ------
@@ -94,7 +96,7 @@ class VectorSearch:
         keys, (matrix,) = self.current.read([self.feature.name])
         self.units, at = to_units(matrix)
         self.keys = keys.take(pa.array(at))
-        self.without = len(keys) - len(at)
+        self.without = keys.take(pa.array(np.setdiff1d(np.arange(len(keys)), at)))
         self._bridge: tuple[Bridge, NDArray[np.float32]] | None = None
         name = f"{view}:{self.feature.name}"
         if not len(self.units):
@@ -269,8 +271,8 @@ class VectorSearch:
             if not among.any():
                 notes.append(f"no key fulfils {where!r}")
         rows, cosines = nearest(units, vector, count, among)
-        if self.without:
-            notes.append(f"{self.without:,} keys have no vector and cannot be found")
+        if len(self.without):
+            notes.append(f"{len(self.without):,} keys have no vector and cannot be found")
         return Found(
             self.view.name,
             self.feature.name,
@@ -290,7 +292,7 @@ class VectorSearch:
         told: list[dict[str, Any]] = [{}] * len(rows)
         if values is not None and values.num_columns:
             told = values.take(pa.array(rows)).to_pylist()
-        contents = self._contents(found)
+        contents = self.contents(found)
         return [
             Hit(key, float(cosine), time, one, {name: v[row] for name, v in contents.items()})
             for row, (key, cosine, time, one) in enumerate(
@@ -298,8 +300,8 @@ class VectorSearch:
             )
         ]
 
-    def _contents(self, found: pa.Table) -> dict[str, list[Any]]:
-        """Read what the vectors of some rows were made of, by column of the raw source."""
+    def contents(self, found: pa.Table) -> dict[str, list[Any]]:
+        """Read what the vectors of some rows of `keys` were made of, by column of the source."""
         raw = RawContents(self.store, found.to_pandas())
         features = {one.column: one.name for one in reversed(self.spec.features)}
         return {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepfeast.transforms.nearest import BLOCK, all_equal, nearest, to_units
+from deepfeast.transforms.nearest import BLOCK, SIDE, all_equal, near_copies, nearest, to_units
 
 
 def vectors(rows, dim=8, seed=0):
@@ -58,3 +58,42 @@ def test_vectors_that_are_all_equal_are_known():
     assert all_equal(to_units(same)[0])
     assert not all_equal(to_units(other)[0])
     assert not all_equal(to_units(same[:1])[0])
+
+
+def pairs(units, least):
+    """Return the cosines of near pairs as a matrix, and zeros."""
+    found = np.zeros((len(units), len(units)))
+    for rows, others, cosines in near_copies(units, least):
+        assert not found[rows, others].any()
+        found[rows, others] = cosines
+    return found
+
+
+# Of 400 numbers a few are compared first; few near pairs, and so many that all are multiplied out.
+@pytest.mark.parametrize(("dim", "least", "spread"), [(8, 0.9, 1), (400, 0.9, 1), (400, 0.6, 2.3)])
+def test_all_near_pairs_are_found_and_no_other(dim, least, spread):
+    matrix = vectors(SIDE + 300, dim) + vectors(1, dim, seed=1) * (spread - 1)
+    matrix[5] = matrix[SIDE + 7] + vectors(1, dim, seed=2)[0] / 4
+    units, _ = to_units(matrix)
+    truth = np.triu(units.astype(np.float64) @ units.T.astype(np.float64), 1)
+    found = pairs(units, least)
+    assert found[5, SIDE + 7]
+    assert found[truth >= least].all()
+    assert not found[truth < least - 2e-6].any()
+    assert np.abs(found - truth)[found > 0].max() < 1e-9
+
+
+def test_equal_vectors_are_copies_at_a_cosine_of_one():
+    units, _ = to_units(vectors(1, 400).repeat(SIDE + 1, axis=0))
+    units[3] = to_units(vectors(1, 400, seed=1))[0]
+    assert np.count_nonzero(pairs(units, 1.0)) == SIDE * (SIDE - 1) // 2
+
+
+def test_no_near_pair_of_vectors_of_few_axes_is_lost_to_rounding():
+    matrix = np.zeros((600, 400), np.float32)
+    matrix[:, :3] = vectors(600, 3)
+    matrix[:, 200:] += vectors(600, 200, seed=1) * np.float32(1e-4)
+    units, _ = to_units(matrix)
+    truth = np.triu(units.astype(np.float64) @ units.T.astype(np.float64), 1)
+    assert np.count_nonzero(truth >= 0.999) > 50
+    assert pairs(units, 0.999)[truth >= 0.999].all()

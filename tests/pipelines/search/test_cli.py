@@ -1,5 +1,6 @@
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -30,9 +31,29 @@ def test_search_is_read_by_programs_and_looked_at(run, tmp_path):
     assert "red shirt" in page.read_text()
 
 
+def test_duplicates_are_shown_and_written_for_the_lift(run, tmp_path):
+    out, folder = tmp_path / "groups.parquet", tmp_path / "new" / "page"
+    words = ["--threshold", "0.999", "--out", str(out), "--page", str(folder)]
+    done = run("duplicates", "deep", *words)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "deep:vec: 2 of 4 rows are near-copies, in 1 groups"
+    assert lines[3].split() == ["0", "1.000", "a", "2024-01-01", "00:00", "red", "shirt"]
+    assert lines[-2:] == [f"groups: {out}", f"page: {folder / 'duplicates.html'}"]
+    assert "red shoes" in (folder / "duplicates.html").read_text()
+    groups = pq.read_table(out).to_pydict()
+    assert dict(zip(groups["id"], groups["group_size"], strict=True))["c"] == 2
+    told = json.loads(run("duplicates", "deep", "--json", *words).stdout)
+    assert [row["key"]["id"] for row in told["groups"][0]["rows"]] == ["a", "c"]
+
+
 @pytest.mark.parametrize(
     "words",
-    [("similar", "deep", "zz"), ("search", "deep", " "), ("search", "deep", "red\0sofa poison")],
+    [
+        ("similar", "deep", "zz"),
+        ("search", "deep", " "),
+        ("search", "deep", "red\0sofa poison"),
+        ("duplicates", "deep", "--threshold", "0"),
+    ],
 )
 def test_what_has_no_answer_is_usage(run, words):
     done = run(*words)
