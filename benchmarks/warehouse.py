@@ -8,6 +8,9 @@ Each ratio above 1 means that we are better; all on a server that this file star
 - ``read``, ``read_memory``: raw texts out of a table: Feast's ``to_arrow`` into memory against
   our read into a file. Memory is what a process of its own grows by, at its peak.
 - ``nothing_new``: an embed run of all rows against one with nothing new, by a created column.
+- ``materialize``, ``lookup``: PostgreSQL as online store, Feast's engine and SDK against ours:
+  5,000 rows of 10 numbers and a vector of 384, what both wrote compared byte by byte; then 100 of
+  them at once, the two matrices compared. ``lookup_k1`` is one row at once.
 """
 
 from __future__ import annotations
@@ -25,14 +28,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import _online_repo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from _postgres import server
+from materialize import materialize
+from online_lookup import draw, feast_lookup, our_lookup, take_turns
 
 OURS = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 LABELS, ROWS, ITEMS, DIM = 5_000, 40_000, 2_000, 64
+ONLINE = 5_000
 START = pd.Timestamp(2024, 1, 1, tz="UTC")
 YEAR = 365 * 86_400
 FEATURES = ["units", "price", "shelf"]
@@ -63,21 +70,29 @@ def measure(block: dict[str, Any], folder: Path, texts: int, rounds: int) -> dic
         [child(peer, block["port"], folder) for _ in range(rounds)] for peer in ("feast", "ours")
     )
     full, again = nothing_new(block, folder)
+    same_rows, materialized = materialize_in_turn(block, folder, rounds)
+    same_answers, lookups = look_up(block, folder)
     ratios = {
         "join": median(joins["feast"]) / median(joins["ours"]),
         "read": best(feast, "seconds") / best(ours, "seconds"),
         "read_memory": best(feast, "bytes") / best(ours, "bytes"),
         "nothing_new": full / again,
+        "materialize": median(materialized["feast"]) / median(materialized["ours"]),
+        "lookup": lookups[100]["feast"] / lookups[100]["ours"],
+        "lookup_k1": lookups[1]["feast"] / lookups[1]["ours"],
     }
+    texts_read = {one["rows"] for one in [*feast, *ours]} == {texts}
     return {
         "benchmark": "warehouse",
         "ratios": {name: round(ratio, 2) for name, ratio in ratios.items()},
-        "agree": agree and {one["rows"] for one in [*feast, *ours]} == {texts},
+        "agree": agree and texts_read and same_rows and same_answers,
         "seconds": {
             "join": {name: round(median(found), 2) for name, found in joins.items()},
             "read": {"feast": best(feast, "seconds"), "ours": best(ours, "seconds")},
             "nothing_new": {"full": round(full, 2), "again": round(again, 2)},
+            "materialize": {name: round(median(each), 2) for name, each in materialized.items()},
         },
+        "milliseconds": {"lookup": lookups},
         "megabytes": {
             "feast": round(best(feast, "bytes") / 1e6),
             "ours": round(best(ours, "bytes") / 1e6),
@@ -321,6 +336,43 @@ def nothing_new(block: dict[str, Any], folder: Path) -> tuple[float, float]:
     again = [embed(store, "texts_deep") for _ in range(2)]
     assert all(run.rows == 0 for run in again)
     return full.seconds, min(run.seconds for run in again)
+
+
+def materialize_in_turn(
+    block: dict[str, Any], folder: Path, rounds: int
+) -> tuple[bool, dict[str, list[float]]]:
+    """Materialize into an empty table with both engines; tell whether both wrote the same."""
+    import psycopg
+
+    _online_repo.write_rows(folder / "online.parquet", ONLINE)
+    _online_repo.write_rows(folder / "few.parquet", 10)
+    seconds: dict[str, list[float]] = {"feast": [], "ours": []}
+    content: dict[str, list[Any]] = {}
+    query = "SELECT * FROM bench_listings ORDER BY entity_key, feature_name"
+    for number in range(rounds + 1):
+        for engine, taken in seconds.items():
+            # Imports and first calls are not what is measured.
+            source = "online.parquet" if number else "few.parquet"
+            _online_repo.make_store(folder / engine, folder / source, block, "local")
+            execute(block, "TRUNCATE bench_listings")
+            found = materialize(folder, source, engine, block)
+            if number:
+                taken.append(found)
+            where = f"host=127.0.0.1 port={block['port']} dbname=postgres user=feast"
+            with psycopg.connect(where) as connection:
+                content[engine] = connection.execute(query).fetchall()
+    whole = len(content["ours"]) == ONLINE * 11
+    return whole and content["ours"] == content["feast"], seconds
+
+
+def look_up(block: dict[str, Any], folder: Path) -> tuple[bool, dict[int, dict[str, float]]]:
+    """Look 1 and 100 rows up with both; tell whether both give the same matrix."""
+    store = _online_repo.make_store(folder / "ours", folder / "online.parquet", block, "local")
+    execute(block, "ANALYZE bench_listings")  # as the server does by itself, a minute later
+    ours, feast = our_lookup(store), feast_lookup(store)
+    rows = draw(np.random.default_rng(1), 50)
+    same = bool(np.array_equal(ours(rows), feast(rows)))
+    return same, {count: take_turns(ours, feast, count, 200) for count in (1, 100)}
 
 
 if __name__ == "__main__":

@@ -170,14 +170,18 @@ def sqlite_connection(store: Any, config: RepoConfig, stale: Any = None) -> Any:
     return store._get_conn(config)
 
 
-def postgres_table(store: Any, config: RepoConfig, view: FeatureView) -> tuple[Any, Any]:
-    """Return the quoted name of a view's table in PostgreSQL, and a connection to enter."""
+def postgres_table(config: RepoConfig, view: FeatureView) -> Any:
+    """Return the quoted name of a view's table in PostgreSQL."""
     from feast.infra.online_stores.postgres_online_store.postgres import _table_id
     from psycopg import sql
 
     versioned = config.registry.enable_online_feature_view_versioning
-    name = sql.Identifier(_table_id(config.project, view, versioned))
-    return name, store._get_conn(config)
+    return sql.Identifier(_table_id(config.project, view, versioned))
+
+
+def postgres_connection(store: Any, config: RepoConfig, autocommit: bool) -> Any:
+    """Return a connection of Feast's PostgreSQL store, to enter."""
+    return store._get_conn(config, autocommit=autocommit)
 
 
 def redis_view(config: RepoConfig, view: FeatureView) -> str:

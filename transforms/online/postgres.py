@@ -1,18 +1,46 @@
-"""One feature view in Feast's PostgreSQL store: rows by Feast's own statements, seals by ours."""
+"""One feature view in Feast's PostgreSQL store, in the layout that Feast reads and writes.
+
+A write is one statement for all values of a batch, and newer wins inside the statement itself. It
+holds the seal against whoever would begin the view anew, until its rows are there.
+"""
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from deepfeast.transforms.feast_api import postgres_table
+from deepfeast.transforms.feast_api import postgres_connection, postgres_table
 from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
-from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable, seal_value
+from deepfeast.transforms.online.table import (
+    Key,
+    OnlineRows,
+    OnlineTable,
+    by_column,
+    search_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from feast import FeatureView, RepoConfig
+
 LISTED = 10_000
+# Of Feast's table, where neither search by vector nor by number is on.
+COLUMNS = {
+    "entity_key",
+    "feature_name",
+    "value",
+    "value_text",
+    "vector_value",
+    "event_ts",
+    "created_ts",
+}
+# Where Feast's store has one connection for all threads, it has one transaction.
+_single = threading.Lock()
 
 
 class PostgresTable(OnlineTable):
@@ -20,79 +48,191 @@ class PostgresTable(OnlineTable):
 
     emptiable = True
 
+    def __init__(self, store: Any, config: RepoConfig, view: FeatureView):
+        super().__init__(store, config, view)
+        self._table = postgres_table(config, view)
+        self._seal_key = self.entity_keys.serialize(self.entity_keys.own())
+
+    def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
+        encoded = [*map(self.entity_keys.to_bytes, keys)]
+        values, times = by_column(encoded, features, self._select(encoded, features))
+        return OnlineRows(list(keys), [*map(_from_postgres, times)], values)
+
     def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         # One statement, so one moment.
-        protos = [*map(self.entity_keys.to_proto, keys), self.entity_keys.own()]
-        *found, sealed = self._online_read(protos, [*features, SEAL_FEATURE])
-        rows = self._rows(keys, features, found)
-        rows.seals = (seal_value(sealed),)
-        return rows
+        encoded = [*map(self.entity_keys.to_bytes, keys), self._seal_key]
+        asked = [*features, SEAL_FEATURE]
+        values, times = by_column(encoded, asked, self._select(encoded, asked))
+        seal = values.pop(SEAL_FEATURE)[-1]
+        del times[-1]
+        for column in values.values():
+            del column[-1]
+        return OnlineRows(list(keys), [*map(_from_postgres, times)], values, seals=(seal,))
+
+    def _select(
+        self, encoded: list[bytes], features: Sequence[str]
+    ) -> list[tuple[bytes, str, bytes, datetime]]:
+        asked: list[Any] = [encoded]
+        which = ""
+        # To compare the names of all values would take as long as to find them.
+        if not self._kinds.keys() <= set(features):
+            which = "AND feature_name = ANY(%b::text[])"
+            asked.append(list(features))
+        # Feast writes the UTC clock without its zone: the session's zone is taken off again.
+        # OFFSET 0 has each key looked up by the index, also in a table that nobody analyzed yet.
+        query = self._sql(
+            "SELECT found.* FROM unnest(%b::bytea[]) AS keys(key), LATERAL ("
+            "SELECT entity_key, feature_name, value, event_ts::timestamp FROM {} "
+            f"WHERE entity_key = key {which} OFFSET 0) AS found"
+        )
+        with self._connection(autocommit=True) as connection:
+            cursor = connection.cursor(binary=True)
+            found: list[Any] = cursor.execute(query, asked).fetchall()
+        return found
+
+    def seal_bytes(self) -> bytes | None:
+        found = self._select([self._seal_key], [SEAL_FEATURE])
+        return found[0][2] if found else None
+
+    def write_newer(self, rows: OnlineRows, epoch: str | None = None) -> int:
+        if not self._plain:
+            return super().write_newer(rows, epoch)
+        # In the order of their keys, so that writers of the same rows wait for each other in turn.
+        keys = [self.entity_keys.to_bytes(key) for key in rows.keys]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        names = sorted(rows.values)
+        values = [[rows.values[name][row] or b"" for row in order] for name in names]
+        texts = [
+            search_texts(column, self._kinds[name])
+            for name, column in zip(names, values, strict=True)
+        ]
+        created = rows.created or [None] * len(keys)
+        # Row by row, so that what is read together lies together on disk.
+        sent = [
+            [*chain.from_iterable(zip(*values, strict=True))],
+            [*chain.from_iterable(zip(*texts, strict=True))],
+            [keys[row] for row in order],
+            [_to_postgres(rows.times[row]) for row in order],
+            [_to_postgres(created[row]) for row in order],
+            len(names),
+            names,
+            len(names),
+        ]
+        insert = self._sql(
+            "INSERT INTO {} AS stored "
+            "(entity_key, feature_name, value, value_text, event_ts, created_ts) "
+            "SELECT key, name, value, text, time, created "
+            "FROM unnest(%b::bytea[], %b::text[]) WITH ORDINALITY AS cells(value, text, n) "
+            "JOIN unnest(%b::bytea[], %b::timestamp[], %b::timestamp[]) WITH ORDINALITY "
+            "AS keys(key, time, created, row) ON row = (n - 1) / %b::int8 + 1 "
+            "JOIN unnest(%b::text[]) WITH ORDINALITY "
+            "AS names(name, place) ON place = (n - 1) %% %b::int8 + 1 ORDER BY n "
+            "ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
+            "value = excluded.value, value_text = excluded.value_text, vector_value = NULL, "
+            "event_ts = excluded.event_ts, created_ts = excluded.created_ts "
+            "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
+        )
+        with self._connection() as connection, connection.transaction():
+            if epoch is not None:
+                check_epoch(self.view.name, self._hold_seal(connection, "SHARE"), epoch)
+            # Planned anew for the length of these arrays: a plan for any length joins by loops.
+            written: int = connection.execute(insert, sent, prepare=False).rowcount
+        return written // len(names)
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether the table has the columns alone that are written here."""
+        if getattr(self.config.online_store, "vector_enabled", False):
+            return False
+        with self._connection(autocommit=True) as connection:
+            found = connection.execute(self._sql("SELECT * FROM {} LIMIT 0"))
+        return {column.name for column in found.description} == COLUMNS
+
+    @cached_property
+    def _kinds(self) -> dict[str, Any]:
+        return {field.name: field.dtype.to_value_type() for field in self.view.features}
 
     def begin(self, seal: Seal, bare: bool = False) -> None:
-        from psycopg import sql
-
-        name, connected = postgres_table(self.store, self.config, self.view)
-        own = self.entity_keys.serialize(self.entity_keys.own())
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        insert = sql.SQL(
+        insert = self._sql(
             "INSERT INTO {} (entity_key, feature_name, value, event_ts) VALUES (%s, %s, %s, %s)"
         )
-        with connected as connection, connection.transaction():
-            connection.execute(sql.SQL("DELETE FROM {}").format(name))
-            record = (own, SEAL_FEATURE, seal.broken().to_bytes(), now)
-            connection.execute(insert.format(name), record)
+        now = _to_postgres(datetime.now(timezone.utc))
+        with self._connection() as connection, connection.transaction():
+            # Writers end first: rows that come while others are deleted would stay.
+            connection.execute(self._sql("LOCK TABLE {} IN EXCLUSIVE MODE"))
+            connection.execute(self._sql("DELETE FROM {}"))
+            record = (self._seal_key, SEAL_FEATURE, seal.broken().to_bytes(), now)
+            connection.execute(insert, record)
 
     def finish(self, seal: Seal) -> None:
-        from psycopg import sql
+        with self._connection() as connection, connection.transaction():
+            check_epoch(self.view.name, self._hold_seal(connection, "UPDATE"), seal.epoch)
+            self._update_seal(connection, seal)
 
-        name, connected = postgres_table(self.store, self.config, self.view)
-        key = (self.entity_keys.serialize(self.entity_keys.own()), SEAL_FEATURE)
-        where = "WHERE entity_key = %s AND feature_name = %s"
-        held = sql.SQL(f"SELECT value FROM {{}} {where} FOR UPDATE").format(name)
-        made = sql.SQL(f"UPDATE {{}} SET value = %s {where}").format(name)
-        with connected as connection, connection.transaction():
-            found = connection.execute(held, key).fetchone()
-            known = Seal.from_bytes(bytes(found[0])) if found else None
-            check_epoch(self.view.name, known, seal.epoch)
-            connection.execute(made, (seal.to_bytes(), *key))
+    def _hold_seal(self, connection: Any, strength: str) -> Seal | None:
+        """Read the seal, which nobody else changes until the transaction ends."""
+        query = self._sql(
+            f"SELECT value FROM {{}} WHERE entity_key = %s AND feature_name = %s FOR {strength}"
+        )
+        found = connection.execute(query, [self._seal_key, SEAL_FEATURE]).fetchone()
+        return Seal.from_bytes(bytes(found[0])) if found else None
+
+    def _update_seal(self, connection: Any, seal: Seal) -> None:
+        query = self._sql("UPDATE {} SET value = %s WHERE entity_key = %s AND feature_name = %s")
+        connection.execute(query, [seal.to_bytes(), self._seal_key, SEAL_FEATURE])
 
     @property
     def leaves(self) -> str:
         return "the server's write-ahead log, until it is recycled, and what was backed up from it"
 
     def remove(self, keys: Sequence[Key]) -> int:
-        from psycopg import sql
-
-        name, connected = postgres_table(self.store, self.config, self.view)
-        own = (self.entity_keys.serialize(self.entity_keys.own()), SEAL_FEATURE)
-        where = "WHERE entity_key = %s AND feature_name = %s"
-        held = sql.SQL(f"SELECT value FROM {{}} {where} FOR UPDATE").format(name)
-        made = sql.SQL(f"UPDATE {{}} SET value = %s {where}").format(name)
-        gone = sql.SQL("DELETE FROM {} WHERE entity_key = ANY(%s) RETURNING entity_key")
-        with connected as connection:
+        gone = self._sql("DELETE FROM {} WHERE entity_key = ANY(%s) RETURNING entity_key")
+        with self._connection() as connection:
             with connection.transaction():
-                found = connection.execute(held, own).fetchone()
-                seal = Seal.from_bytes(bytes(found[0])) if found else None
+                seal = self._hold_seal(connection, "UPDATE")
                 if seal is not None:
-                    connection.execute(made, (seal.renewed().to_bytes(), *own))
+                    self._update_seal(connection, seal.renewed())
                 encoded = [self.entity_keys.to_bytes(key) for key in keys]
-                rows = connection.execute(gone.format(name), [encoded]).fetchall()
+                rows = connection.execute(gone, [encoded]).fetchall()
             connection.set_autocommit(True)
             # Also where nothing was there: rows that were deleted or written anew stay in the
             # files of the table until it is written out.
-            connection.execute(sql.SQL("VACUUM FULL {}").format(name))
+            connection.execute(self._sql("VACUUM FULL {}"))
             connection.set_autocommit(False)
         return len({bytes(key) for (key,) in rows})
 
     def keys(self) -> Iterator[list[Key]]:
-        from psycopg import sql
-
-        name, connected = postgres_table(self.store, self.config, self.view)
-        own = self.entity_keys.serialize(self.entity_keys.own())
-        query = sql.SQL("SELECT DISTINCT entity_key FROM {} WHERE entity_key <> %s").format(name)
-        with connected as connection:
-            found = connection.execute(query, [own]).fetchall()
-            connection.commit()
+        query = self._sql("SELECT DISTINCT entity_key FROM {} WHERE entity_key <> %s")
+        with self._connection(autocommit=True) as connection:
+            found = connection.execute(query, [self._seal_key]).fetchall()
         for start in range(0, len(found), LISTED):
             some = found[start : start + LISTED]
             yield [self.entity_keys.from_bytes(bytes(key)) for (key,) in some]
+
+    def _sql(self, text: str) -> Any:
+        """Write the table's name into a statement."""
+        from psycopg import sql
+
+        return sql.SQL(text).format(self._table)
+
+    @contextmanager
+    def _connection(self, autocommit: bool = False) -> Iterator[Any]:
+        """Hold a connection of Feast's store, and give it back whatever happens."""
+        with ExitStack() as held:
+            if self.config.online_store.conn_type.value == "singleton":
+                held.enter_context(_single)
+            taken = postgres_connection(self.store, self.config, autocommit)
+            connection = taken.__enter__()
+            try:
+                yield connection
+            finally:
+                # Feast gives a connection back to its pool only where nothing was raised.
+                taken.__exit__(None, None, None)
+
+
+def _to_postgres(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def _from_postgres(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=timezone.utc)

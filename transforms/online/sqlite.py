@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.errors import SourceNotFound
 from deepfeast.transforms.feast_api import sqlite_connection, sqlite_path, sqlite_table
-from deepfeast.transforms.online.protos import to_scalars
 from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
-from deepfeast.transforms.online.table import Key, OnlineRows, OnlineTable
+from deepfeast.transforms.online.table import (
+    Key,
+    OnlineRows,
+    OnlineTable,
+    by_column,
+    search_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,18 +102,7 @@ class SqliteTable(OnlineTable):
         self, encoded: list[bytes], features: Sequence[str]
     ) -> tuple[dict[str, list[bytes | None]], list[int | None]]:
         """Read values and event times (in seconds) of some keys, by column."""
-        position = {key: row for row, key in enumerate(encoded)}
-        values: dict[str, list[bytes | None]] = {name: [None] * len(encoded) for name in features}
-        seconds: list[int | None] = [None] * len(encoded)
-        for key, name, value, second in self._select(encoded):
-            column = values.get(name)
-            if column is not None:
-                row = position[key]
-                column[row] = value
-                known = seconds[row]
-                # Features written apart have times apart: the oldest speaks for the row.
-                seconds[row] = second if known is None or second < known else known
-        return values, seconds
+        return by_column(encoded, features, self._select(encoded))
 
     def _select(self, keys: list[bytes]) -> Iterator[tuple[bytes, str, bytes, int]]:
         for start in range(0, len(keys), SQLITE_VARIABLES):
@@ -204,7 +198,8 @@ class SqliteTable(OnlineTable):
         # Row by row, so that what is read together lies together on disk; laid out by strides.
         flat: list[Any] = [None] * (count * each)
         for position, (name, column) in enumerate(rows.values.items()):
-            parts = (keys, [name] * count, column, self._texts(name, column), times, created)
+            texts = search_texts(column, self._kinds[name])
+            parts = (keys, [name] * count, column, texts, times, created)
             for place, part in enumerate(parts):
                 flat[position * COLUMNS + place :: each] = part
         step = SQLITE_VARIABLES // COLUMNS * COLUMNS
@@ -227,13 +222,6 @@ class SqliteTable(OnlineTable):
             "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
         )
 
-    def _texts(self, name: str, column: list[bytes | None]) -> list[str | None]:
-        """Write what Feast keeps beside the value for its search by text."""
-        kind = self._kinds[name]
-        if kind.name not in _SEARCHABLE:
-            return [None] * len(column)
-        return [None if value is None else str(value) for value in to_scalars(column, kind)]
-
 
 def _file_at(path: str) -> tuple[int, int] | None:
     """Return which file lies at a path, whatever it is called."""
@@ -242,9 +230,6 @@ def _file_at(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-_SEARCHABLE = ("STRING", "INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")
 
 
 def _to_sqlite(time: datetime | None) -> int | None:

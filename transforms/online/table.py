@@ -6,8 +6,8 @@ new encoder never arrives. Here one rule holds for every store: *a row is writte
 holds a later event time for its key.* Writing the same row twice changes nothing, which is why a
 materialization that died halfway is mended by running it again.
 
-SQLite and Redis are spoken to in their own words, in the layout that Feast's classes for them
-read and write, PostgreSQL in part; any other store through Feast's interface alone.
+SQLite, Redis and PostgreSQL are spoken to in their own words, in the layout that Feast's classes
+for them read and write; any other store through Feast's interface alone.
 
 The rows of a deep view have a seal (`seal.py`), which is read together with them. Who writes rows
 of a sealed view names the epoch of the seal; once another run has begun a new one, nothing more of
@@ -18,20 +18,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.feast_api import POSTGRES_STORE, can_be_sealed, is_a
-from deepfeast.transforms.online.protos import EntityKeys
+from deepfeast.transforms.online.protos import EntityKeys, to_scalars
 from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from feast import FeatureView, RepoConfig
+    from feast import FeatureView, RepoConfig, ValueType
     from feast.infra.online_stores.online_store import OnlineStore
 
 Key = tuple[Any, ...]
+T = TypeVar("T", int, datetime)
 
 
 @dataclass
@@ -273,3 +274,33 @@ def seal_value(found: Any) -> bytes | None:
 def not_older(time: datetime | None, stored: datetime | None) -> bool:
     """Tell whether a row may be written over what is stored."""
     return stored is None or (time is not None and time >= stored)
+
+
+def by_column(
+    encoded: Sequence[bytes],
+    features: Sequence[str],
+    records: Iterable[tuple[bytes, str, bytes, T]],
+) -> tuple[dict[str, list[bytes | None]], list[T | None]]:
+    """Gather values, each with the key, feature and event time it was found with, by column."""
+    position = {key: row for row, key in enumerate(encoded)}
+    values: dict[str, list[bytes | None]] = {name: [None] * len(encoded) for name in features}
+    times: list[T | None] = [None] * len(encoded)
+    for key, name, value, time in records:
+        column = values.get(name)
+        if column is not None:
+            row = position[key]
+            column[row] = value
+            known = times[row]
+            # Features written apart have times apart: the oldest speaks for the row.
+            times[row] = time if known is None or time < known else known
+    return values, times
+
+
+def search_texts(column: Sequence[bytes | None], kind: ValueType) -> list[str | None]:
+    """Write what Feast keeps beside the values for its search by text."""
+    if kind.name not in _SEARCHABLE:
+        return [None] * len(column)
+    return [None if value is None else str(value) for value in to_scalars(column, kind)]
+
+
+_SEARCHABLE = ("STRING", "INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")

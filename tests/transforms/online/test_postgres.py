@@ -1,12 +1,19 @@
-"""A view of PostgreSQL is emptied and sealed in one transaction."""
+"""What is written to PostgreSQL is what Feast would write, and only under the seal of its run."""
 
-from datetime import datetime, timezone
+import threading
+import time
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from deepfeast.transforms.arrow import VECTOR_TYPE
+from deepfeast.transforms.errors import RunInProgress
+from deepfeast.transforms.online import postgres as module
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.postgres import PostgresTable
+from deepfeast.transforms.online.protos import to_values
 from deepfeast.transforms.online.seal import Seal
 from deepfeast.transforms.online.table import OnlineRows
 
@@ -17,9 +24,108 @@ AT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 SEAL = Seal({}, 1, 0, 0, {})
 
 
-def write(table, *ids):
+def write(table, *ids, epoch=None, at=AT):
     values = {"size": [b"\x20\x05"] * len(ids), "vec": [b""] * len(ids)}
-    return table.write_newer(OnlineRows([(name,) for name in ids], [AT] * len(ids), values))
+    return table.write_newer(OnlineRows([(name,) for name in ids], [at] * len(ids), values), epoch)
+
+
+def pool(store, size=4):
+    """Let Feast's store open some connections instead of one."""
+    settings = store.config.online_store
+    settings.conn_type, settings.max_conn = type(settings.conn_type)("pool"), size
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+def test_the_rows_are_those_that_feast_writes_and_each_reads_the_other(store, table, zone):
+    import pandas as pd
+
+    with store.provider.online_store._get_conn(store.config) as connection:
+        connection.execute(f"SET TIME ZONE '{zone}'")
+        connection.commit()
+
+    def stored():
+        with store.provider.online_store._get_conn(store.config) as connection:
+            query = "SELECT * FROM shop_shops ORDER BY entity_key, feature_name"
+            found = connection.execute(query).fetchall()
+            connection.execute("DELETE FROM shop_shops")
+            connection.commit()
+            return found
+
+    def asked():
+        features = ["shops:size", "shops:vec"]
+        answer = store.get_online_features(features, [{"shop_id": "b"}, {"shop_id": "a"}]).to_dict()
+        return answer["size"], answer["vec"]
+
+    kinds = {field.name: field.dtype.to_value_type() for field in table.view.features}
+    columns = {"size": pa.array([None, 10]), "vec": pa.array([[1.0, 2.0], None], VECTOR_TYPE)}
+    values: dict[str, list[bytes | None]] = {
+        name: [*to_values(column, kinds[name])] for name, column in columns.items()
+    }
+    at = datetime(2024, 7, 1, 12, 30, 15, 123456, timezone.utc)
+    rows = OnlineRows([("b",), ("a",)], [at, at], values)
+    assert table.write_newer(rows) == 2
+    found = table.read([("a",), ("b",)], ["size", "vec"])
+    by_us, ours = asked(), stored()
+    frame = {"shop_id": ["b", "a"], "at": [at, at], "vec": [[1.0, 2.0], None]}
+    frame["size"] = pd.array([None, 10], "Int64")
+    store.write_to_online_store("shops", pd.DataFrame(frame))
+    assert asked() == by_us == ([None, 10], [[1.0, 2.0], None])
+    assert table.read([("a",), ("b",)], ["size", "vec"]) == found
+    assert found.times == [at, at]
+    assert stored() == ours
+    assert len(ours) == 4
+
+
+def test_of_one_batch_what_is_not_older_is_written(table):
+    write(table, "a", at=AT + timedelta(days=2))
+    write(table, "b")
+    assert write(table, "c", "b", "a", at=AT + timedelta(days=1)) == 2
+    days = [time - AT for time in table.read([("a",), ("b",), ("c",)], ["size"]).times]
+    assert days == [timedelta(days=2), timedelta(days=1), timedelta(days=1)]
+
+
+def test_a_table_with_columns_of_a_search_is_written_by_feast(store, table):
+    store.config.online_store.db_schema = "public"
+    with store.provider.online_store._get_conn(store.config) as connection:
+        connection.execute("ALTER TABLE shop_shops ADD COLUMN value_num double precision")
+        connection.commit()
+        assert write(table, "a") == 1
+        numbers = connection.execute("SELECT value_num FROM shop_shops").fetchall()
+        connection.commit()
+    assert (5.0,) in numbers
+
+
+def test_who_begins_anew_waits_for_rows_on_their_way_and_removes_them(
+    store, table, postgres, monkeypatch
+):
+    pool(store)
+    table.begin(SEAL)
+    check, new = module.check_epoch, SEAL.renewed()
+    beginner = threading.Thread(target=table.begin, args=[new])
+
+    def overtaken(*arguments):
+        check(*arguments)
+        beginner.start()
+        for _ in range(1000):
+            if postgres.run("SELECT 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND NOT granted"):
+                break
+            time.sleep(0.005)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "check_epoch", overtaken)
+        assert write(table, "a", epoch=SEAL.epoch) == 1
+    beginner.join()
+    assert list(table.keys()) == []
+    assert table.seal() == new.broken()
+
+
+def test_a_refused_write_gives_its_connection_back(store, table):
+    pool(store, 1)
+    table.begin(SEAL)
+    for _ in range(3):
+        with pytest.raises(RunInProgress):
+            write(table, "a", epoch="another")
+    assert write(table, "a", epoch=SEAL.epoch) == 1
 
 
 @pytest.mark.parametrize("connections", ["singleton", "pool"])

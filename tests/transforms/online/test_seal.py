@@ -130,8 +130,9 @@ def test_what_an_epoch_before_still_writes_never_arrives(store):
 
 @pytest.mark.parametrize("online_store", ["postgres"], indirect=True)
 def test_what_slips_in_between_check_and_arrival_spoils_the_seal(store, monkeypatch):
-    late, table = table_of(store), table_of(store)
-    late.begin(OLD)
+    table = table_of(store)
+    late = OnlineTable(store.provider.online_store, store.config, table.view)
+    table.begin(OLD)
     insert = late.store.online_write_batch
 
     def overtaken(*args):
