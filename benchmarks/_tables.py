@@ -75,22 +75,27 @@ def listings(text: str = "text-tiny", photo: str = "image-tiny") -> Table:
 
 def marketplace(size: int, text: str = "text-tiny", photo: str = "image-tiny") -> Table:
     """Sales of the generated marketplace, every column as of the sale; about .9 `size` rows."""
-    from deepfeast.pipelines.demo.market import write_marketplace
-
     with tempfile.TemporaryDirectory() as folder:
-        market = write_marketplace(Path(folder), listings=size)
-        sales, raw, stats = (
-            pd.read_parquet(table).sort_values("event_timestamp", kind="stable")
-            for table in (market.labels, market.listings, market.stats)
-        )
-        keys = {"on": "event_timestamp", "by": "listing_id"}
-        rows = pd.merge_asof(sales, stats.drop(columns="created_timestamp"), **keys)
-        kept = rows.drop(columns=["listing_id", "event_timestamp"])
-        kept["category_code"] = kept["category_code"].astype("category")
-        rows = pd.merge_asof(rows, raw, **keys)
+        rows = sales_as_of(Path(folder), size)
         paths = [Path(folder) / path if path else None for path in rows["photo"]]
         photos = [path.read_bytes() if path else None for path in paths]
+    kept = rows.drop(columns=["listing_id", "event_timestamp", "title", "description", "photo"])
+    kept["category_code"] = kept["category_code"].astype("category")
     return _encoded(kept, "price", "seller_id", _together(rows), photos, text, photo)
+
+
+def sales_as_of(folder: Path, size: int) -> pd.DataFrame:
+    """Write a marketplace into `folder`; give its sales with all columns as of the sale."""
+    from deepfeast.pipelines.demo.market import write_marketplace
+
+    market = write_marketplace(folder, listings=size)
+    sales, raw, stats = (
+        pd.read_parquet(table).sort_values("event_timestamp", kind="stable")
+        for table in (market.labels, market.listings, market.stats)
+    )
+    keys = {"on": "event_timestamp", "by": "listing_id"}
+    sales = pd.merge_asof(sales, stats.drop(columns="created_timestamp"), **keys)
+    return pd.merge_asof(sales, raw, **keys)
 
 
 def _together(rows: pd.DataFrame) -> list[str]:

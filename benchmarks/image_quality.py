@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _image_sets import handcrafted, landscape, small_crop
+from _tables import sales_as_of
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,19 +148,11 @@ def judge_marketplace(networks: dict[str, Features], listings: int) -> dict[str,
 
     Five folds grouped by seller; missing and damaged photos have no vector.
     """
-    from deepfeast.pipelines.demo.market import write_marketplace
-
     with tempfile.TemporaryDirectory() as folder:
-        market = write_marketplace(Path(folder), listings=listings)
-        sales, rows, stats = (
-            pd.read_parquet(table).sort_values("event_timestamp", kind="stable")
-            for table in (market.labels, market.listings, market.stats)
-        )
-        keys = {"on": "event_timestamp", "by": "listing_id"}
-        sales = pd.merge_asof(sales, stats.drop(columns="created_timestamp"), **keys)
-        sales = pd.merge_asof(sales, rows[["listing_id", "event_timestamp", "photo"]], **keys)
+        sales = sales_as_of(Path(folder), listings)
         photos = [_photo(Path(folder) / path if path else None) for path in sales["photo"]]
-    columns = sales.drop(columns=["listing_id", "event_timestamp", "seller_id", "price", "photo"])
+    raw = ["listing_id", "event_timestamp", "seller_id", "price", "title", "description", "photo"]
+    columns = sales.drop(columns=raw)
     columns["category_code"] = columns["category_code"].astype("category").cat.codes
     table, target = columns.to_numpy(np.float32), np.log(sales["price"].to_numpy())
     alone = _grouped_r2(table, None, target, sales["seller_id"].to_numpy())
