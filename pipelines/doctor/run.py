@@ -1,0 +1,42 @@
+"""Every check of a repo, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepfeast.pipelines.doctor.arrays import check_arrays
+from deepfeast.pipelines.doctor.deep import check_deep_view
+from deepfeast.pipelines.doctor.files import check_file
+from deepfeast.pipelines.doctor.findings import Finding
+from deepfeast.pipelines.doctor.stores import check_stores
+from deepfeast.transforms.feast_api import open_store
+from deepfeast.transforms.features import deep_spec
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+def diagnose(store: FeatureStore | str | Path) -> list[Finding]:
+    """Check a Feast repo.
+
+    Parameters
+    ----------
+    store : FeatureStore or path of a repo
+        As applied: what ``feast apply`` has not seen is not checked.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty where nothing is wrong.
+    """
+    store = open_store(store)
+    views = list(store.list_feature_views())
+    findings = [*check_stores(store, views)]
+    for view in views:
+        findings += check_file(store, view)
+        findings += check_arrays(view)
+        spec = deep_spec(view)
+        if spec:
+            findings += check_deep_view(store, view, spec)
+    return sorted(findings, key=lambda finding: finding.level)
