@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -48,6 +49,10 @@ class LogFormat(StrEnum):
     json = "json"
 
 
+Repo = Annotated[
+    Path, typer.Option("--repo", "-c", help="The Feast repo: the folder of feature_store.yaml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Log = Annotated[LogFormat, typer.Option("--log", help="Write log lines as text or as JSON.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Say more: libraries' log lines, and tracebacks.")
