@@ -11,41 +11,28 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from deepfeast.pipelines.embed import plan
-from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
 from deepfeast.pipelines.embed.folder import RunFolder, Spill, kept, together
 from deepfeast.pipelines.embed.job import Job, Progress, Run, silent
 from deepfeast.pipelines.embed.lineage import traced
+from deepfeast.pipelines.embed.news import News
+from deepfeast.pipelines.embed.opening import Opening
 from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
-from deepfeast.pipelines.embed.raw import read_source
-from deepfeast.pipelines.embed.rejects import gather_rejects, judge, tell
-from deepfeast.pipelines.embed.reuse import reuse
-from deepfeast.pipelines.embed.session import opened, parquet, spilled
-from deepfeast.transforms.arrow import regroup
-from deepfeast.transforms.embeddings.check import check_table, sound
+from deepfeast.pipelines.embed.rejects import judge, tell
+from deepfeast.pipelines.embed.session import opened
 from deepfeast.transforms.embeddings.rejects import add_rejects
-from deepfeast.transforms.embeddings.table import EmbeddingTable, embedding_table, table_schema
-from deepfeast.transforms.encoders.column import open_reader
-from deepfeast.transforms.errors import ColumnNotFound
-from deepfeast.transforms.features import DeepViewSpec
-from deepfeast.transforms.files.schema import check_contents, check_keys, lost_column
-from deepfeast.transforms.files.slices import EVENT_TIME
+from deepfeast.transforms.embeddings.table import embedding_table, table_schema
 from deepfeast.transforms.views import find_deep_view
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
-    from duckdb import DuckDBPyConnection as Session
-    from duckdb import DuckDBPyRelation as Relation
-    from feast import FeatureStore, FeatureView
+    from feast import FeatureStore
 
-PART_ROWS = 16_384
 log = logging.getLogger(__name__)
 Stage = Callable[..., None]
 
@@ -116,8 +103,9 @@ def embed(
         # ours, since whoever held it may have published.
         table.open()
         with table.held(run.run_id), traced(store, feature_view, spec, run):
-            embedding = EmbedRun(store, feature_view, spec, table, table.open(), run, rebuild)
-            embedding.run_job(
+            folder = RunFolder(table.work(run.run_id))
+            opening = Opening(store, feature_view, spec, table, table.open(), folder, rebuild)
+            EmbedRun(opening, run).run_job(
                 since, until, fit_until, allowed_rejects, options, threads, progress or silent
             )
     except BaseException as error:
@@ -135,23 +123,9 @@ def embed(
 class EmbedRun:
     """One run, step by step."""
 
-    def __init__(
-        self,
-        store: FeatureStore,
-        view: FeatureView,
-        spec: DeepViewSpec,
-        table: EmbeddingTable,
-        delta: DeltaTable | None,
-        run: Run,
-        rebuild: bool,
-    ):
-        self.store, self.view, self.spec, self.table = store, view, spec, table
-        self.delta, self.run, self.rebuild = delta, run, rebuild
-        self.damaged = check_table(table, delta, rebuild)
-        self.folder = RunFolder(table.work(run.run_id))
-        self.commits = table.commits(delta) if delta else []
-        held = self.commits[0].meta["fingerprints"] if self.commits else {}
-        self.encoders = RunEncoders(spec.features, table, held, self.folder.fitted, rebuild)
+    def __init__(self, opening: Opening, run: Run):
+        self.opening, self.run = opening, run
+        self.table, self.encoders, self.folder = opening.table, opening.encoders, opening.folder
 
     def run_job(
         self,
@@ -169,7 +143,8 @@ class EmbedRun:
         stage = functools.partial(run_stage, options=options, progress=progress)
         run = self.run
         try:
-            job = self._job(since, until, fit_until, threads or local_threads(options))
+            threads = threads or local_threads(options)
+            job = self.opening.job(run.run_id, since, until, fit_until, threads)
             if job is None:
                 return
             run.source_rows, run.fingerprints = job.source.rows, self.encoders.fingerprints
@@ -179,19 +154,20 @@ class EmbedRun:
             self._hash(stage, job)
             run.reached("hash")
             with opened(self.folder.overflow) as session:
-                rows, contents = self._new_rows(session, job)
+                news = News(session, job, self.opening)
+                run.rows = news.rows
                 run.reached("plan")
                 if run.rows:
-                    self._encode(stage, session, job, rows, contents)
-                rejects = self._rejects(session, job, rows)
+                    self._encode(stage, job, news)
+                rejects = news.rejects()
                 found = tell(rejects, job.keys)
-                judge(run.view, found, contents, run.source_rows, allowed_rejects)
+                judge(run.view, found, news.contents, run.source_rows, allowed_rejects)
                 run.rejected, run.reasons = found.cells, found.reasons
                 run.encoded -= found.contents
                 run.reached("encode")
                 if not run.rows:
                     return
-                parts = self._locate(session, job, rows)
+                parts = news.locate()
             created = time.time_ns() // 1000
             self._write(stage, job, parts, created)
             run.reached("write")
@@ -216,94 +192,30 @@ class EmbedRun:
         commits = self.table.commits(delta) if delta else []
         return bool(commits) and commits[0].meta["run_id"] == self.run.run_id
 
-    def _job(
-        self,
-        since: datetime | None,
-        until: datetime | None,
-        fit_until: datetime | None,
-        threads: int,
-    ) -> Job | None:
-        """Open the source and the encoders; None where a warehouse has nothing that is newer."""
-        held = self.table.dataset(self.delta).schema if self.delta else None
-        last = self.commits[0].meta.get("read") if self.commits and not self.rebuild else None
-        where = self.folder.source
-        try:
-            self.read = read_source(self.store, self.view, self.spec, where, last, since, until)
-        except ColumnNotFound as error:
-            name, view = self.spec.source, self.run.view
-            raise lost_column(error, held, name, self.table.uri, view) from error
-        source = self.read.source
-        if source.slices:
-            check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
-        self.encoders.settle(source, fit_until or until)
-        if not source.slices:
-            return None
-        encoders = self.encoders.encoders
-        job = Job(
-            run_id=self.run.run_id,
-            folder=self.folder,
-            source=source,
-            keys=tuple(key.name for key in self.view.entity_columns),
-            features=self.spec.features,
-            readers={
-                feature.name: open_reader(feature, encoders[feature.name], source.root)
-                for feature in self.spec.features
-            },
-            spills={
-                name: Spill(self.table.spill(fingerprint))
-                for name, fingerprint in self.encoders.fingerprints.items()
-            },
-            states=self.encoders.states,
-            threads=threads,
-            since=None if since is None else microseconds(since),
-            until=None if until is None else microseconds(until),
-            forgotten=self.encoders.forgotten,
-        )
-        if held:
-            check_keys(job.key_schema(), held, source.name, self.table.uri, self.run.view)
-        return job
-
     def _hash(self, stage: Stage, job: Job) -> None:
         from deepfeast.pipelines.embed.stages import HashSlice
 
         done = self.folder.hashed()
         stage("Hash", job.source.slices, HashSlice(job), done=done, total=job.source.rows)
 
-    def _new_rows(self, session: Session, job: Job) -> tuple[Relation, int]:
-        """Find the rows that are new; return them and the number of their contents."""
-        columns = job.columns()
-        hashes = parquet(session, self.folder.hashes())
-        assert hashes is not None
-        rows = plan.one_a_row(hashes, columns, job.source.name)
-        if self.delta and not self.rebuild:
-            table = session.from_arrow(self.table.dataset(self.delta))
-            rows = plan.new_rows(rows, table, columns)
-        # Kept, since every later step asks for them.
-        rows.create("rows")
-        rows = session.table("rows")
-        self.run.rows, contents = plan.count_contents(rows, columns)
-        return rows, contents
-
-    def _encode(
-        self, stage: Stage, session: Session, job: Job, rows: Relation, contents: int
-    ) -> None:
-        """Encode what is nowhere yet; `contents` counts those of the new rows."""
+    def _encode(self, stage: Stage, job: Job, news: News) -> None:
+        """Encode what is nowhere yet."""
         from deepfeast.pipelines.embed.stages import EncodeSlice
 
         run = self.run
         by_number = {part.number: part for part in job.source.slices}
         elements: list[tuple[Any, str, str]] = []
         for spill, features in job.groups():
-            for name, missing in self._missing(session, job, rows, spill, features):
+            for name, missing in news.missing(spill, features):
                 path = self.folder.todo(name)
                 missing.order('slice, "row"').write_parquet(str(path), row_group_size=8192)
                 slices = missing.aggregate("slice, count(*)", "slice").order("slice").fetchall()
                 elements += [(by_number[number], name, str(path)) for number, _ in slices]
                 run.encoded += sum(count for _, count in slices)
-        run.reused = contents - run.encoded
+        run.reused = news.contents - run.encoded
         done = [spill.encoded(run.run_id) for spill, _ in job.groups()]
         rejected = self.folder.rejected()
-        reused = f"{run.reused / max(1, contents):.0%} reused"
+        reused = f"{run.reused / max(1, news.contents):.0%} reused"
         stage(
             "Encode",
             elements,
@@ -312,56 +224,6 @@ class EmbedRun:
             total=run.encoded,
             note=lambda: f"{reused}, {rejected():,} rejected" if rejected() else reused,
         )
-
-    def _missing(
-        self, session: Session, job: Job, rows: Relation, spill: Spill, features: list[str]
-    ) -> Iterator[tuple[str, Relation]]:
-        """Yield by feature the contents whose vectors are neither spilled nor in the table."""
-        columns = job.columns(features)
-
-        def wanted() -> Relation:
-            known = parquet(session, spill.hashes())
-            return plan.contents_to_encode(rows, known, columns)
-
-        if self.delta:
-            held = self.encoders.held_by(self.encoders.fingerprints[features[0]])
-            hashes = wanted().project("hash").to_arrow_table()["hash"]
-            table = sound(self.table.dataset(self.delta), self.damaged)
-            reuse(table, held, hashes, spill, self.run.run_id)
-        wanted().create("wanted")
-        found = session.table("wanted")
-        for name in features:
-            mine = found.filter(f"feature = {plan.text(name)}").project("* exclude (feature)")
-            yield name, mine
-        session.execute("drop table wanted")
-
-    def _rejects(self, session: Session, job: Job, rows: Relation) -> pa.Table:
-        """Collect the rejects of the new rows, event times as in the source."""
-        by_name = {feature.name: feature for feature in job.features}
-        found = gather_rejects(
-            rows,
-            parquet(session, self.folder.unread()),
-            parquet(session, self.folder.unencoded()),
-            [[by_name[name] for name in names] for _, names in job.groups()],
-            job.columns(),
-        ).to_arrow_table()
-        place = found.schema.get_field_index(job.source.timestamp)
-        times = found.column(place).cast(EVENT_TIME)
-        return found.set_column(place, job.source.timestamp, times)
-
-    def _locate(self, session: Session, job: Job, rows: Relation) -> list[Path]:
-        """Write the new rows out in parts, each saying where its vectors lie; return the files."""
-        files: list[Path] = []
-        spills: dict[str, Relation] = {}
-        for number, (spill, features) in enumerate(job.groups()):
-            found = spill.hashes()
-            spilled(session, found, len(files)).create(f"spill_{number}")
-            spills |= dict.fromkeys(features, session.table(f"spill_{number}"))
-            files += found
-        self.folder.write_places(files)
-        batches = plan.places(rows, spills).to_arrow_reader(PART_ROWS)
-        parts = enumerate(regroup(batches, PART_ROWS))
-        return [self.folder.write_rows(number, part) for number, part in parts]
 
     def _write(self, stage: Stage, job: Job, parts: list[Path], created: int) -> None:
         from deepfeast.pipelines.embed.stages import WriteRows
@@ -373,7 +235,7 @@ class EmbedRun:
         stage("Write", parts, write, done=self.folder.written(), total=self.run.rows)
 
     def _publish(self, job: Job, rejects: pa.Table, created: int) -> None:
-        run = self.run
+        run, opening = self.run, self.opening
         parts = self.folder.parts()
         files = data_files(parts, run.run_id, run.rows)
         run.missing = missing_cells(parts, rejects)
@@ -386,14 +248,14 @@ class EmbedRun:
             metadata(
                 run,
                 created,
-                self.spec.to_tag(),
+                opening.spec.to_tag(),
                 self.folder.notes(),
                 self.encoders.fingerprints,
                 self.encoders.fits,
-                self.commits,
-                self.rebuild,
-                self.read.settled(job.features, self.encoders.encoders, run.reasons),
+                opening.commits,
+                opening.rebuild,
+                opening.read.settled(job.features, self.encoders.encoders, run.reasons),
             ),
-            self.delta.version() if self.delta else None,
-            replace=self.rebuild,
+            opening.delta.version() if opening.delta else None,
+            replace=opening.rebuild,
         )

@@ -56,10 +56,10 @@ def fatal(owner, name, *, calls=1, after=False):
 
 
 def small_slices():
-    from deepfeast.pipelines.embed import job, run
+    from deepfeast.pipelines.embed import job, news
     from deepfeast.transforms.files import slices as sources
 
-    sources.SLICE_ROWS, run.PART_ROWS, job.WINDOW = 50, 80, 10
+    sources.SLICE_ROWS, news.PART_ROWS, job.WINDOW = 50, 80, 10
 
 
 def run_and_die(folder, stage):
@@ -125,10 +125,10 @@ def test_a_killed_run_is_made_up_for_by_the_next(closet, stage, monkeypatch):
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    from deepfeast.pipelines.embed import job, run
+    from deepfeast.pipelines.embed import job, news
     from deepfeast.transforms.files import slices as sources
 
-    for module, name in ((sources, "SLICE_ROWS"), (run, "PART_ROWS"), (job, "WINDOW")):
+    for module, name in ((sources, "SLICE_ROWS"), (news, "PART_ROWS"), (job, "WINDOW")):
         monkeypatch.setattr(module, name, getattr(module, name))
     small_slices()
     made_up = closet.embed()

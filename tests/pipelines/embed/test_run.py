@@ -6,13 +6,8 @@ from deltalake import DeltaTable
 
 from deepfeast.transforms.embeddings.tombstones import Tombstones
 from deepfeast.transforms.errors import (
-    ColumnNotFound,
     FeatureNotFound,
-    FingerprintMismatch,
     RunInProgress,
-    SourceEmpty,
-    SourceError,
-    SourceNotFound,
     TableError,
     TooManyRejects,
 )
@@ -42,32 +37,6 @@ def test_running_again_on_the_same_rows_commits_nothing(shirts):
     again = shirts.embed()
     assert (again.version, again.rows, again.rejected) == (None, 0, 0)
     assert DeltaTable(str(shirts.table)).version() == 0
-
-
-def test_only_news_is_encoded(shirts):
-    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "blue shirt"}])
-    shirts.embed()
-    shirts.write(
-        [
-            {"id": "a", "title": "red shirt"},
-            {"id": "b", "title": "new title"},
-            # The same text under another key, and at another time.
-            {"id": "c", "title": "red shirt"},
-            {"id": "a", "title": "red shirt", "event_timestamp": LATER},
-        ]
-    )
-    run = shirts.embed()
-    assert (run.rows, run.encoded, run.reused) == (3, 1, 2)
-    assert shirts.vectors() == {"a": [3, 5], "b": [3, 5], "c": [3, 5]}
-    assert len(shirts.rows()) == 5
-
-
-def test_a_text_that_goes_back_to_what_it_was_is_news(shirts):
-    for title in ("red", "crimson", "red"):
-        shirts.write([{"id": "a", "title": title}])
-        shirts.embed()
-    assert shirts.vectors() == {"a": [3, 0]}
-    assert len(shirts.rows()) == 3
 
 
 def test_a_bad_value_lives_on_as_a_row_without_a_vector_and_a_reason(shirts):
@@ -102,29 +71,6 @@ def test_too_many_rejects_commit_nothing(shirts):
     assert not DeltaTable.is_deltatable(str(shirts.table))
 
 
-def test_features_of_one_encoder_share_their_vectors(Shirts, tmp_path):
-    shirts = Shirts(tmp_path, {"title_vec": "title", "text_vec": "text"})
-    shirts.write(
-        [{"id": "a", "title": "red", "text": "blue"}, {"id": "b", "title": "blue", "text": None}]
-    )
-    run = shirts.embed()
-    assert run.encoded == 2
-    assert shirts.vectors("text_vec") == {"a": [4, 0], "b": None}
-    assert shirts.vectors("title_vec") == {"a": [3, 0], "b": [4, 0]}
-
-
-def test_a_changed_encoder_is_refused_until_a_rebuild_writes_a_new_version(shirts):
-    shirts.write([{"id": "a", "title": "red shirt"}])
-    shirts.embed()
-    shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=3")
-    with pytest.raises(FingerprintMismatch, match="--rebuild"):
-        shirts.embed()
-    shirts.embed(rebuild=True)
-    assert shirts.vectors() == {"a": [3, 5, 0]}
-    old = DeltaTable(str(shirts.table), version=0).to_pyarrow_table()
-    assert old["vec"].to_pylist() == [[3, 5]]
-
-
 def test_what_is_fitted_is_fitted_once_and_frozen(shirts):
     rows = [{"id": str(n), "title": "x" * (n % 7 + 1) + " " + "y" * (n % 5 + 1)} for n in range(60)]
     shirts.declare("python:deepfeast.transforms.testing:WordLengths?dim=4", reduce="pca:2")
@@ -138,67 +84,6 @@ def test_what_is_fitted_is_fitted_once_and_frozen(shirts):
         k: v for k, v in shirts.vectors().items() if k != "new"
     }
     assert len(list((shirts.table / "_deepfeast" / "fitted").glob("*.safetensors"))) == 1
-
-
-def test_a_window_of_event_time_leaves_the_other_rows_out(shirts):
-    shirts.write(
-        [{"id": "a", "title": "old"}, {"id": "b", "title": "new", "event_timestamp": LATER}]
-    )
-    assert shirts.embed(since=LATER).rows == 1
-    assert shirts.embed(until=LATER).rows == 1
-    assert shirts.vectors() == {"a": [3, 0], "b": [3, 0]}
-
-
-def test_many_slices_and_parts_lose_nothing(shirts, monkeypatch):
-    from deepfeast.pipelines.embed import job
-    from deepfeast.pipelines.embed import run as steps
-    from deepfeast.transforms.files import slices as sources
-
-    monkeypatch.setattr(sources, "SLICE_ROWS", 30)
-    monkeypatch.setattr(steps, "PART_ROWS", 70)
-    monkeypatch.setattr(job, "WINDOW", 8)
-    rows = [{"id": str(n), "title": f"{'x' * (n % 11 + 1)} shirt"} for n in range(500)]
-    shirts.write(rows, row_group_size=130)
-    run = shirts.embed()
-    assert (run.rows, run.encoded) == (500, 11)
-    assert shirts.vectors() == {row["id"]: [len(row["title"]) - 6, 5] for row in rows}
-
-
-@pytest.mark.parametrize(
-    ("rows", "error", "message"),
-    [
-        ([{"id": "a", "titel": "x"}], ColumnNotFound, "no column 'title'.*Did you mean 'titel'"),
-        ([{"id": "a", "title": "x", "event_timestamp": 7}], SourceError, "its type is int64"),
-        ([{"key": "a", "title": "x"}], ColumnNotFound, "no column 'id'"),
-    ],
-)
-def test_a_source_that_cannot_be_used_is_refused_and_leaves_no_trace(shirts, rows, error, message):
-    shirts.write(rows)
-    with pytest.raises(error, match=message):
-        shirts.embed()
-    assert not shirts.table.exists()
-
-
-def test_a_source_without_files_or_rows_is_refused(shirts):
-    with pytest.raises(SourceNotFound, match=r"raw\.parquet"):
-        shirts.embed()
-    shirts.write([{"id": "a", "title": "red"}])
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(shirts.folder / "raw.parquet")
-    pq.write_table(table.slice(0, 0), shirts.folder / "raw.parquet")
-    with pytest.raises(SourceEmpty, match="no rows"):
-        shirts.embed()
-    assert not shirts.table.exists()
-
-
-def test_a_damaged_file_among_good_ones_is_named(Shirts, tmp_path):
-    shirts = Shirts(tmp_path, path="raw")
-    shirts.write([{"id": "a", "title": "red"}], "raw/1.parquet")
-    (tmp_path / "raw" / "2.parquet").write_bytes(b"PAR1 not really PAR1")
-    with pytest.raises(SourceError, match=r"2\.parquet is not readable"):
-        shirts.embed()
-    assert not shirts.table.exists()
 
 
 def test_an_unknown_view_names_the_known_ones(shirts):
@@ -278,16 +163,6 @@ def test_a_bad_text_that_two_rows_share_is_a_reject_of_each(Shirts, tmp_path):
         ("b", "text_vec"),
         ("b", "title_vec"),
     ]
-
-
-def test_a_photo_that_could_not_be_read_is_no_news_the_next_time(Shirts, tmp_path):
-    shirts = Shirts(tmp_path, {"vec": "photo"})
-    shirts.declare(UNTRAINED)
-    shirts.write([{"id": "a", "photo": "nowhere.png"}])
-    assert shirts.embed(allowed_rejects=1).rejected == 1
-    shirts.write([{"id": "a", "photo": "nowhere.png"}, {"id": "b", "photo": None}])
-    run = shirts.embed(allowed_rejects=0)
-    assert (run.rows, run.rejected, run.missing) == (1, 0, 1)
 
 
 def test_progress_says_how_much_is_reused_and_what_was_rejected(shirts):

@@ -1,0 +1,111 @@
+"""What a run works on: the table, the source and the encoders, opened and found to agree."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
+from deepfeast.pipelines.embed.folder import RunFolder, Spill
+from deepfeast.pipelines.embed.job import Job
+from deepfeast.pipelines.embed.raw import read_source
+from deepfeast.transforms.embeddings.check import check_table
+from deepfeast.transforms.encoders.column import open_reader
+from deepfeast.transforms.errors import ColumnNotFound
+from deepfeast.transforms.files.schema import check_contents, check_keys, lost_column
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from feast import FeatureStore, FeatureView
+
+    from deepfeast.transforms.embeddings.table import EmbeddingTable
+    from deepfeast.transforms.features import DeepViewSpec
+
+
+class Opening:
+    """A view's table and encoders, and the job that a source makes of them.
+
+    Parameters
+    ----------
+    view, spec
+        The view and what is declared of it.
+    table, delta
+        Its embedding table, and the Delta table as it stands; None where there is none yet.
+    folder : RunFolder
+        Where the run works.
+    rebuild : bool
+        Whether all rows are to be encoded into a new version.
+
+    Attributes
+    ----------
+    commits : list of Commit
+        Of the table, newest first.
+    damaged : set of str
+        Data files that a rebuild cannot read.
+    read : Read
+        The source, once a job was made.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        view: FeatureView,
+        spec: DeepViewSpec,
+        table: EmbeddingTable,
+        delta: DeltaTable | None,
+        folder: RunFolder,
+        rebuild: bool,
+    ):
+        self.store, self.view, self.spec, self.table = store, view, spec, table
+        self.delta, self.folder, self.rebuild = delta, folder, rebuild
+        self.damaged = check_table(table, delta, rebuild)
+        self.commits = table.commits(delta) if delta else []
+        held = self.commits[0].meta["fingerprints"] if self.commits else {}
+        self.encoders = RunEncoders(spec.features, table, held, folder.fitted, rebuild)
+
+    def job(
+        self,
+        run_id: str,
+        since: datetime | None,
+        until: datetime | None,
+        fit_until: datetime | None,
+        threads: int,
+    ) -> Job | None:
+        """Open the source and the encoders; None where a warehouse has nothing that is newer."""
+        held = self.table.dataset(self.delta).schema if self.delta else None
+        last = self.commits[0].meta.get("read") if self.commits and not self.rebuild else None
+        where, view = self.folder.source, self.view.name
+        try:
+            self.read = read_source(self.store, self.view, self.spec, where, last, since, until)
+        except ColumnNotFound as error:
+            raise lost_column(error, held, self.spec.source, self.table.uri, view) from error
+        source = self.read.source
+        if source.slices:
+            check_contents(source.schema(), source.name, [f.column for f in self.spec.features])
+        self.encoders.settle(source, fit_until or until)
+        if not source.slices:
+            return None
+        encoders = self.encoders.encoders
+        job = Job(
+            run_id=run_id,
+            folder=self.folder,
+            source=source,
+            keys=tuple(key.name for key in self.view.entity_columns),
+            features=self.spec.features,
+            readers={
+                feature.name: open_reader(feature, encoders[feature.name], source.root)
+                for feature in self.spec.features
+            },
+            spills={
+                name: Spill(self.table.spill(fingerprint))
+                for name, fingerprint in self.encoders.fingerprints.items()
+            },
+            states=self.encoders.states,
+            threads=threads,
+            since=None if since is None else microseconds(since),
+            until=None if until is None else microseconds(until),
+            forgotten=self.encoders.forgotten,
+        )
+        if held:
+            check_keys(job.key_schema(), held, source.name, self.table.uri, view)
+        return job
