@@ -199,6 +199,9 @@ def postgres_port():
     subprocess.run(
         [initdb, "-D", str(folder / "db"), "-U", "feast", "-A", "trust", "--no-sync"], **options
     )
+    # Everybody is trusted but the members of a role.
+    rules = folder / "db" / "pg_hba.conf"
+    rules.write_text(f"host all +strict 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
     port = free_port()
     postgres = str(Path(initdb).with_name("postgres"))
     command = [postgres, "-D", str(folder / "db"), "-p", str(port), "-k", str(folder)]
@@ -249,6 +252,17 @@ class Postgres:
             for statement in statements:
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def strict_user(self, password: str) -> str:
+        """Make a user who may read the schema, and comes in by a password alone."""
+        schema = self.block["db_schema"]
+        self.run(
+            "DO $$ BEGIN CREATE ROLE strict; EXCEPTION WHEN duplicate_object THEN END $$",
+            f"CREATE ROLE strict_{schema} LOGIN PASSWORD '{password}' IN ROLE strict",
+            f"GRANT ALL ON SCHEMA {schema} TO strict_{schema}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO strict_{schema}",
+        )
+        return f"strict_{schema}"
 
     def source(self, table: str, time: str = "event_timestamp", **options: Any) -> Any:
         """Declare a source of the schema."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from deepfeast.pipelines.doctor.arrays import check_arrays
 from deepfeast.pipelines.doctor.deep import check_deep_view
 from deepfeast.pipelines.doctor.files import check_file
-from deepfeast.pipelines.doctor.findings import Finding
+from deepfeast.pipelines.doctor.findings import LEVELS, Finding
 from deepfeast.pipelines.doctor.stores import check_stores
+from deepfeast.pipelines.doctor.warehouse import check_warehouse
 from deepfeast.transforms.feast_api import open_store
 from deepfeast.transforms.features import deep_spec
 
@@ -28,15 +29,15 @@ def diagnose(store: FeatureStore | str | Path) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Errors first; empty where nothing is wrong.
+        Errors first, notes last; empty where nothing is wrong.
     """
     store = open_store(store)
     views = list(store.list_feature_views())
-    findings = [*check_stores(store, views)]
+    findings = [*check_stores(store, views), *check_warehouse(store, views)]
     for view in views:
         findings += check_file(store, view)
         findings += check_arrays(view)
         spec = deep_spec(view)
         if spec:
             findings += check_deep_view(store, view, spec)
-    return sorted(findings, key=lambda finding: finding.level)
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))

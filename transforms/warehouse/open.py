@@ -7,6 +7,7 @@ configuration that it knows.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ BLOCK = (
     "offline_store: {type: deepfeast.pipelines.offline_store.DeepFeastOfflineStore, "
     "warehouse: {<what stood under offline_store before>}}"
 )
+
+SECRET = re.compile("pass|secret|token|key|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,13 @@ class Warehouse:
     def kind(self) -> str:
         """What Feast calls it, such as ``postgres``."""
         return str(self.config.offline_store.type)
+
+    def discreet(self, text: str) -> str:
+        """Take passwords and the like out of what a server or its client said."""
+        for name, value in dict(self.config.offline_store).items():
+            if SECRET.search(name) and isinstance(value, str) and value:
+                text = text.replace(value, "***")
+        return text
 
 
 def lies_in_files(source: Any) -> bool:

@@ -26,6 +26,8 @@ BATCH_BYTES = 1 << 22
 _BATCH = "adbc.postgresql.batch_size_hint_bytes"
 # By SQLSTATE: who may not come in, what is not there, what may not be read.
 _LOGIN, _NO_TABLE, _NO_COLUMN, _NO_RIGHT = ("28P01", "28000"), "42P01", "42703", "42501"
+# By words, where nobody came in and there is no state.
+_REFUSED = "authentication failed", "no password supplied"
 
 
 def speaks(warehouse: Warehouse) -> bool:
@@ -197,14 +199,13 @@ def reaching(warehouse: Warehouse, what: str) -> Iterator[None]:
 def _told(error: Exception, warehouse: Warehouse, what: str) -> DeepfeastError:
     config = warehouse.config.offline_store
     if not speaks(warehouse):
-        return SourceNotFound(f"{what}: the {warehouse.kind} warehouse stopped to answer: {error}.")
+        said = warehouse.discreet(str(error))
+        return SourceNotFound(f"{what}: the {warehouse.kind} warehouse stopped to answer: {said}.")
     state = getattr(error, "sqlstate", None) or ""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[0] if lines else type(error).__name__
-    if config.password:
-        said = said.replace(config.password, "***")
+    said = warehouse.discreet(lines[0] if lines else type(error).__name__)
     where = f"PostgreSQL at {config.host}:{config.port}, database {config.database!r}"
-    if state in _LOGIN or "authentication failed" in said:
+    if state in _LOGIN or any(words in said for words in _REFUSED):
         return SourceNotFound(
             f"{what}: {where} refuses user {config.user!r} ({said}). Mend user and password in "
             f"offline_store.warehouse."
