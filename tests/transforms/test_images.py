@@ -41,6 +41,25 @@ def test_an_image_lying_on_its_side_is_set_upright():
     assert np.allclose(np.asarray(upright)[[3, 17], 5], [RED, BLUE], atol=30)
 
 
+@pytest.mark.parametrize(
+    "kind, shorter, expected",
+    [
+        ("JPEG", 100, (120, 240)),  # a quarter would leave 60
+        ("JPEG", 30, (30, 60)),
+        ("JPEG", 500, (240, 480)),
+        ("JPEG", None, (240, 480)),
+        ("PNG", 30, (240, 480)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_reduced_size(kind, shorter, expected):
+    image = Image.new("RGB", (480, 240), BLUE)
+    exif = Image.Exif()
+    exif[274] = 6
+    found = decode(saved(image, kind, exif=exif), shorter=shorter)
+    assert found.size == expected
+    assert np.allclose(found.getpixel((5, 5)), BLUE, atol=8)
+
+
 def test_cmyk():
     assert np.allclose(
         pixel(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")), RED, atol=8

@@ -13,6 +13,7 @@ from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.checkpoints import quietly
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
+from deepfeast.transforms.encoders.image.pixels import Preprocessing, read_preprocessing
 from deepfeast.transforms.encoders.image.runtime import (
     OUTPUTS,
     Engine,
@@ -32,15 +33,16 @@ if TYPE_CHECKING:
 class PixelEncoder(Encoder):
     """What all image encoders share: decoding in threads, one batch a core.
 
-    Subclasses set `_engine` and `_preprocess` in `load`.
+    Subclasses set `_preprocess` in `load`, and call `_open`.
     """
 
     modality = "image"
     batch_cost = 4  # a larger batch leaves the cache of a core, and is slower
     window = 128
-    _loaded = ("_engine", "_preprocess")
+    _loaded = ("_engine", "_preprocess", "_shorter")
     _engine: Any
     _preprocess: Any
+    _shorter: int | None
 
     def __init__(self, precision: str, threads: int | None, device: str | None):
         self.precision = precision
@@ -52,7 +54,7 @@ class PixelEncoder(Encoder):
         return {"engine": self._engine.name} if "_engine" in self.__dict__ else {}
 
     def prepare(self, value: Any) -> NDArray[Any]:
-        return self._preprocess(decode(value))
+        return self._preprocess(decode(value, shorter=self._shorter))
 
     def encode_batch(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         return self._engine(prepared)
@@ -62,6 +64,8 @@ class PixelEncoder(Encoder):
         sample = np.stack([self._preprocess(image) for image in sample_images()])
         engine = Engine(module, sample, self.precision, find_device(self.device))
         self._engine = engine
+        reduced = self.precision == "fast" and isinstance(self._preprocess, Preprocessing)
+        self._shorter = self._preprocess.shorter if reduced else None
         on_gpu = engine.device != "cpu"
         self.prepare_threads = self.threads or cores()
         self.workers = 0 if on_gpu else self.prepare_threads
@@ -120,8 +124,6 @@ class ImageEncoder(PixelEncoder):
 
     def load(self) -> None:
         from transformers import AutoImageProcessor
-
-        from deepfeast.transforms.encoders.image.pixels import read_preprocessing
 
         with quietly():
             processor = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)

@@ -1,10 +1,13 @@
 """A folder's own preprocessing is understood, or left to its own processor."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 from PIL import Image
 
 from deepfeast.transforms.encoders import get_encoder
-from deepfeast.transforms.encoders.image.pixels import Preprocessing, read_preprocessing
+from deepfeast.transforms.encoders.image.pixels import Preprocessing, _same, read_preprocessing
 from deepfeast.transforms.encoders.machine import smallest_cosine
 
 SQUARE = {"height": 32, "width": 32}
@@ -43,3 +46,26 @@ def test_the_shorter_side_is_resized_and_the_centre_kept():
     assert step.scaled(pixels)[:, 5, 9].tolist() == [-51, 0, 51]
     whole = Preprocessing((4, 6), None, 2, (0.0,) * 3, (1.0,) * 3)
     assert whole(halves).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize("size", [(301, 257), (90, 240), (40, 33)])
+def test_what_the_crop_leaves_is_as_if_all_had_been_resized(size):
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    step = Preprocessing(48, (40, 40), 2, (0.0,) * 3, (1.0,) * 3)
+    width, height = (48 * size[0] // min(size), 48 * size[1] // min(size))
+    left, top = (width - 40) // 2, (height - 40) // 2
+    whole = image.resize((width, height), 2).crop((left, top, left + 40, top + 40))
+    apart = np.abs(step(image).astype(int) - np.asarray(whole).astype(int))
+    assert apart.max() <= 1
+    assert apart.mean() < 0.1
+
+
+def test_a_small_difference_in_the_filter_is_noticed():
+    import transformers as t
+
+    processor = t.ViTImageProcessor(size=SQUARE, resample=3)
+    found = read_preprocessing(processor)
+    assert found is not None
+    assert _same(found, processor)
+    assert not _same(dataclasses.replace(found, resample=2), processor)
