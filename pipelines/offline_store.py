@@ -53,6 +53,7 @@ from deepfeast.transforms.history.latest import Span, latest_rows, rows_between
 from deepfeast.transforms.history.sources import Histories
 from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows
 from deepfeast.transforms.times import utc_times
+from deepfeast.transforms.warehouse import spark
 from deepfeast.transforms.warehouse.ask import Labels, query_rows
 from deepfeast.transforms.warehouse.open import elsewhere, open_warehouse, settings, warehouse_of
 from deepfeast.transforms.warehouse.postgres import reaching
@@ -133,6 +134,8 @@ class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
         if isinstance(entity_df, str) and warehouse:
             like = _any_source(feature_views, registry, project)
             entity_df = query_rows(warehouse, entity_df, like)
+        elif spark.is_frame(entity_df):
+            entity_df = entity_df.toArrow().to_pandas()
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         by_view = requested_features(feature_refs, feature_views)
         histories = Histories(config, registry, project, full_feature_names)
@@ -285,8 +288,10 @@ class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
     ) -> None:
         """Append rows to the source of a feature view."""
         if warehouse := elsewhere(config, feature_view.batch_source):
+            write = warehouse.store.offline_write_batch
             try:
-                warehouse.store.offline_write_batch(warehouse.config, feature_view, table, progress)
+                with reaching(warehouse, f"view {feature_view.name!r}"):
+                    write(warehouse.config, feature_view, table, progress)
             except NotImplementedError:
                 raise SpecError(
                     f"view {feature_view.name!r}: Feast's store of type {warehouse.kind!r} writes "

@@ -22,7 +22,7 @@ from deepfeast.transforms.errors import SourceEmpty
 from deepfeast.transforms.files.csv import raw_types
 from deepfeast.transforms.files.slices import Source, open_source
 from deepfeast.transforms.times import in_utc
-from deepfeast.transforms.warehouse.open import lies_in_files
+from deepfeast.transforms.warehouse.open import lies_in_files, rows_from
 from deepfeast.transforms.warehouse.raw import Wanted, read_raw
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ def read_source(
 
 def _digest(source: Any, spec: DeepViewSpec, keys: Mapping[str, pa.DataType]) -> str:
     """Name what is read: another table, query, column or encoder makes old rows news."""
-    table = getattr(source, "get_table_query_string", lambda: source.name)()
     times = [source.timestamp_field, source.created_timestamp_column, dict(source.field_mapping)]
-    said = [table, times, {name: str(type_) for name, type_ in keys.items()}, spec.to_tag()]
+    said = [
+        rows_from(source),
+        times,
+        {name: str(type_) for name, type_ in keys.items()},
+        spec.to_tag(),
+    ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]

@@ -69,13 +69,14 @@ class Histories:
         asked = asked_of(view.batch_source, columns, seen(labels, view.ttl))
         most = self.config.offline_store.pull_rows
         rows = self._count(warehouse, view, asked)
+        if most and rows <= most:
+            return self._pulled(warehouse, view, features, asked)
         if rows > most:
             log.warning(
                 f"view {view.name!r}: {rows:,} rows lie in the window of these labels, more than "
                 f"offline_store.pull_rows ({most:,}) lets come here; the warehouse joins them."
             )
-            return self._joined_there(warehouse, view, features, labels)
-        return self._pulled(warehouse, view, features, asked)
+        return self._joined_there(warehouse, view, features, labels)
 
     def entities_between(
         self, views: list[FeatureView], start: datetime, end: datetime

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from deepfeast.transforms.errors import JoinError
+from deepfeast.transforms.files.columns import SourceColumns
 from deepfeast.transforms.files.table import FeatureTable, open_table
 from deepfeast.transforms.times import Ints
-from deepfeast.transforms.warehouse import postgres
+from deepfeast.transforms.warehouse import postgres, spark
 from deepfeast.transforms.warehouse.pull import write_rows
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def query_rows(warehouse: Warehouse, sql: str, like: Any) -> pd.DataFrame:
         If the warehouse refuses it.
     """
     inner = sql.strip().rstrip(";")
+    if spark.reads(warehouse.store, like):
+        with postgres.reaching(warehouse, "the query given as entity_df"):
+            return spark.query(warehouse.config.offline_store, inner).to_pandas()
     # Feast asks for a span of time. The time of the query lies in any, so that no row is lost.
     named = type(like)(
         name="entity_df",
@@ -135,7 +139,12 @@ def join_there(
     frame = labels.numbered(keys)
     if len(frame):
         with postgres.reaching(warehouse, what):
-            found = _joined(warehouse, view, list(features), frame, labels.known, registry, project)
+            if spark.reads(warehouse.store, view.batch_source):
+                found = _joined_in_spark(warehouse, view, list(features), keys, frame, labels.known)
+            else:
+                found = _joined(
+                    warehouse, view, list(features), frame, labels.known, registry, project
+                )
     else:  # which Feast's store cannot write down
         found = pa.schema([(ROW, pa.int64()), *features.items()]).empty_table()
     numbers = np.asarray(found.column(ROW).combine_chunks(), np.int64)
@@ -170,6 +179,28 @@ def _joined(
         **extra,
     )
     return job.to_arrow().select([ROW, *features])
+
+
+def _joined_in_spark(
+    warehouse: Warehouse,
+    view: FeatureView,
+    features: Sequence[str],
+    keys: Sequence[str],
+    frame: pd.DataFrame,
+    known: bool,
+) -> pa.Table:
+    columns = SourceColumns.of(view, features=features)
+    table = spark.join(
+        warehouse.config.offline_store,
+        view.batch_source,
+        pa.Table.from_pandas(frame[[ROW, TIME, *keys]], preserve_index=False),
+        list(columns.keys.values()),
+        list(columns.features.values()),
+        columns.times,
+        view.ttl,
+        known,
+    )
+    return table.rename_columns([ROW, *features])
 
 
 def _source_name(view: FeatureView) -> str:

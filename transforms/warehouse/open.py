@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.feast_api import with_offline_store
 from deepfeast.transforms.files.place import photo_folder, source_uri
+from deepfeast.transforms.warehouse import spark
 
 if TYPE_CHECKING:
     from feast import RepoConfig
@@ -25,7 +26,10 @@ BLOCK = (
     "warehouse: {<what stood under offline_store before>}}"
 )
 
+# Feast's stores for files, which need no warehouse.
+FILES = ("file", "dask", "duckdb")
 SECRET = re.compile("pass|secret|token|key|credential", re.IGNORECASE)
+_NO_QUOTES = str.maketrans("", "", '`"')
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class Warehouse:
 
     def discreet(self, text: str) -> str:
         """Take passwords and the like out of what a server or its client said."""
-        for name, value in dict(self.config.offline_store).items():
+        told = dict(self.config.offline_store)
+        for within in list(told.values()):
+            told.update(within if isinstance(within, dict) else {})  # such as spark_conf
+        for name, value in told.items():
             if SECRET.search(name) and isinstance(value, str) and value:
                 text = text.replace(value, "***")
         return text
@@ -70,7 +77,12 @@ def open_warehouse(config: RepoConfig) -> Warehouse | None:
     if block is None:
         return None
     inner = settings(block)
-    return Warehouse(with_offline_store(config, inner), get_offline_store_from_config(inner))
+    store: Any = get_offline_store_from_config(inner)
+    if spark.speaks(store):
+        from deepfeast.transforms.warehouse.spark_store import SparkStore
+
+        store = SparkStore(store)
+    return Warehouse(with_offline_store(config, inner), store)
 
 
 def warehouse_of(config: RepoConfig, source: Any) -> Warehouse:
@@ -110,13 +122,21 @@ def data_uri(config: RepoConfig, source: Any) -> str:
     if lies_in_files(source):
         return source_uri(config, source)
     warehouse = warehouse_of(config, source)
-    table = getattr(source, "get_table_query_string", lambda: "(")()
+    table = rows_from(source)
     name = source.name if table.startswith("(") else table
     if warehouse.kind != "postgres":
-        return f"{warehouse.kind}://{name}"
+        return f"{warehouse.kind}://{name.translate(_NO_QUOTES)}"
     inner = warehouse.config.offline_store
     name = name if "." in name else f"{inner.db_schema}.{name}"
     return f"postgres://{inner.host}:{inner.port}/{inner.database}.{name}"
+
+
+def rows_from(source: Any) -> str:
+    """Say what a source of a warehouse reads: a table, a path, or a query in parentheses."""
+    if type(source).__name__ == spark.SOURCE:  # calls a path by another name each time
+        query = f"({source.query})" if source.query else ""
+        return str(source.table or query or source.path)
+    return str(getattr(source, "get_table_query_string", lambda: f"({source.name})")())
 
 
 def settings(block: Any) -> Any:
@@ -141,6 +161,11 @@ def settings(block: Any) -> Any:
         raise SpecError(
             f"offline_store.warehouse needs the block of a store of Feast's own, with its type. "
             f"In feature_store.yaml: {BLOCK}."
+        )
+    if kind in FILES:
+        raise SpecError(
+            f"offline_store.warehouse is of type {kind!r}, which reads files, as deepfeast's own "
+            f"store does. Leave warehouse out, or name there what other sources lie in."
         )
     try:
         return get_offline_config_from_type(kind)(**block)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from deepfeast.transforms.errors import DeepfeastError, SourceError, SourceNotFound
 from deepfeast.transforms.times import in_utc
+from deepfeast.transforms.warehouse import spark
 
 if TYPE_CHECKING:
     from deepfeast.transforms.warehouse.open import Warehouse
@@ -181,6 +182,8 @@ def reaching(warehouse: Warehouse, what: str) -> Iterator[None]:
         If it answers with another error, or stops in the middle.
     """
     expected: tuple[type[Exception], ...] = (ConnectionError,)
+    if spark.speaks(warehouse.store):
+        expected += spark.errors()
     if speaks(warehouse):
         expected += (importlib.import_module("psycopg").Error,)
         if streams():
@@ -198,6 +201,8 @@ def reaching(warehouse: Warehouse, what: str) -> Iterator[None]:
 
 def _told(error: Exception, warehouse: Warehouse, what: str) -> DeepfeastError:
     config = warehouse.config.offline_store
+    if spark.speaks(warehouse.store) and isinstance(error, spark.errors()):
+        return spark.told(error, what, warehouse.discreet)
     if not speaks(warehouse):
         said = warehouse.discreet(str(error))
         return SourceNotFound(f"{what}: the {warehouse.kind} warehouse stopped to answer: {said}.")

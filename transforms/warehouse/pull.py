@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.files.table import FeatureTable, open_table
-from deepfeast.transforms.warehouse import postgres
+from deepfeast.transforms.warehouse import postgres, spark
 from deepfeast.transforms.warehouse.typed import conform
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class Asked:
 
 def count_rows(warehouse: Warehouse, asked: Asked) -> int | None:
     """Count the rows that a pull would bring; None where only the pull itself could tell."""
+    if spark.reads(warehouse.store, asked.source):
+        span = spark.Span(asked.time, *_widened(asked))
+        return spark.count(warehouse.config.offline_store, asked.source, span)
     if not postgres.speaks(warehouse):
         return None
     return sum(rows for _, rows in _hours(warehouse, asked))
@@ -71,7 +74,8 @@ def pull(warehouse: Warehouse, asked: Asked) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a span, in any order.
 
     Through `pull_all_from_table_or_query` of Feast's store: its query is streamed where PostgreSQL
-    has a driver for that, else run over windows of time; other warehouses answer at once.
+    has a driver for that, else run over windows of time; Spark answers in parts, where it can, and
+    other warehouses at once.
     """
     start, end = _widened(asked)
     if postgres.streams() or not postgres.speaks(warehouse):
@@ -83,8 +87,10 @@ def pull(warehouse: Warehouse, asked: Asked) -> Iterator[pa.RecordBatch]:
 
 
 def rows_of_job(warehouse: Warehouse, job: Any) -> Iterator[pa.RecordBatch]:
-    """Yield what a retrieval of Feast's store gives: as a stream where its query can be one."""
-    if postgres.speaks(warehouse) and postgres.streams():
+    """Yield what a retrieval of Feast's store gives: as a stream where it can be one."""
+    if in_parts := getattr(job, "batches", None):
+        yield from in_parts()
+    elif postgres.speaks(warehouse) and postgres.streams():
         yield from postgres.stream(warehouse, job.to_sql())
     else:
         yield from job.to_arrow().to_batches()

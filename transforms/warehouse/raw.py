@@ -20,7 +20,7 @@ from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.slices import Source, cut
 from deepfeast.transforms.files.table import open_table
 from deepfeast.transforms.times import NEVER, in_utc, nanoseconds
-from deepfeast.transforms.warehouse import postgres, pull
+from deepfeast.transforms.warehouse import postgres, pull, spark
 from deepfeast.transforms.warehouse.open import Warehouse, data_uri, photo_root, warehouse_of
 from deepfeast.transforms.warehouse.postgres import moment, quoted, reaching
 from deepfeast.transforms.warehouse.pull import FIRST, LAST, Asked, write_rows
@@ -147,6 +147,10 @@ def _check_columns(warehouse: Warehouse, source: Any, names: Mapping[str, str]) 
 
 
 def _rows(warehouse: Warehouse, asked: Asked, wanted: Wanted) -> Iterator[pa.RecordBatch]:
+    if spark.reads(warehouse.store, asked.source):
+        settings, spans = warehouse.config.offline_store, _spans(asked, wanted)
+        yield from spark.read(settings, asked.source, asked.columns, spans)
+        return
     if not postgres.speaks(warehouse):
         yield from pull.pull(warehouse, asked)
         return
@@ -165,6 +169,16 @@ def _rows(warehouse: Warehouse, asked: Asked, wanted: Wanted) -> Iterator[pa.Rec
         bounds += [f"{time} < {moment(end)}"] if end else []
         yield from postgres.fetch(warehouse, f"{sql} AND {' AND '.join(bounds)}").to_batches()
     yield from postgres.fetch(warehouse, f"{sql} AND {time} IS NULL").to_batches()
+
+
+def _spans(asked: Asked, wanted: Wanted) -> list[spark.Span]:
+    """Say by Spark's columns which rows are wanted."""
+    spans = []
+    if wanted.newer is not None:
+        spans.append(spark.Span(asked.created, wanted.newer, unknown=True))
+    if wanted.since is not None or wanted.until is not None:
+        spans.append(spark.Span(asked.time, wanted.since, wanted.until, unknown=True))
+    return spans
 
 
 def _condition(asked: Asked, wanted: Wanted, streams: bool) -> str:

@@ -66,6 +66,7 @@ def test_other_sources_say_what_to_write(postgres):
         ({"type": STORE}, "a store of Feast's own"),
         ({"type": "postgres", "password": "hush-hush"}, "host: Field required; database: "),
         ({**BLOCK, "port": "hush-hush"}, "port: Input should be a valid integer"),
+        ({"type": "duckdb"}, "of type 'duckdb', which reads files"),
         ({"type": "nowhere.at.all.NoOfflineStore"}, "Feast cannot load its store of type"),
     ],
 )
