@@ -19,7 +19,6 @@ from deepfeast.transforms.online.table import (
     Key,
     OnlineRows,
     OnlineTable,
-    by_column,
     search_texts,
 )
 
@@ -52,47 +51,76 @@ class PostgresTable(OnlineTable):
         super().__init__(store, config, view)
         self._table = postgres_table(config, view)
         self._seal_key = self.entity_keys.serialize(self.entity_keys.own())
+        self._strays = False
 
     def read(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         encoded = [*map(self.entity_keys.to_bytes, keys)]
-        values, times = by_column(encoded, features, self._select(encoded, features))
-        return OnlineRows(list(keys), [*map(_from_postgres, times)], values)
+        values, times = self._columns(encoded, features)
+        return OnlineRows(list(keys), times, values)
 
     def read_sealed(self, keys: Sequence[Key], features: Sequence[str]) -> OnlineRows:
         # One statement, so one moment.
         encoded = [*map(self.entity_keys.to_bytes, keys), self._seal_key]
-        asked = [*features, SEAL_FEATURE]
-        values, times = by_column(encoded, asked, self._select(encoded, asked))
+        values, times = self._columns(encoded, [*features, SEAL_FEATURE])
         seal = values.pop(SEAL_FEATURE)[-1]
         del times[-1]
         for column in values.values():
             del column[-1]
-        return OnlineRows(list(keys), [*map(_from_postgres, times)], values, seals=(seal,))
+        return OnlineRows(list(keys), times, values, seals=(seal,))
+
+    def _columns(
+        self, encoded: list[bytes], features: Sequence[str]
+    ) -> tuple[dict[str, list[bytes | None]], list[datetime | None]]:
+        """Read values by feature, and of each key the oldest time: it speaks for the row."""
+        # To compare the names of all values would take as long as to find them.
+        named = self._strays or not self._kinds.keys() <= set(features)
+        values: dict[str, list[bytes | None]] = {name: [None] * len(encoded) for name in features}
+        times: list[datetime | None] = [None] * len(encoded)
+        for row, names, cells, time in self._select(encoded, features if named else None):
+            times[row] = _from_postgres(time)
+            for name, cell in zip(names, cells, strict=True):
+                if name not in values:  # the view had it once: its time is not to count
+                    self._strays = True
+                    return self._columns(encoded, features)
+                values[name][row] = cell
+        return values, times
 
     def _select(
-        self, encoded: list[bytes], features: Sequence[str]
-    ) -> list[tuple[bytes, str, bytes, datetime]]:
-        asked: list[Any] = [encoded]
-        which = ""
-        # To compare the names of all values would take as long as to find them.
-        if not self._kinds.keys() <= set(features):
-            which = "AND feature_name = ANY(%b::text[])"
-            asked.append(list(features))
-        # Feast writes the UTC clock without its zone: the session's zone is taken off again.
-        # OFFSET 0 has each key looked up by the index, also in a table that nobody analyzed yet.
-        query = self._sql(
-            "SELECT found.* FROM unnest(%b::bytea[]) AS keys(key), LATERAL ("
-            "SELECT entity_key, feature_name, value, event_ts::timestamp FROM {} "
-            f"WHERE entity_key = key {which} OFFSET 0) AS found"
-        )
+        self, encoded: list[bytes], features: Sequence[str] | None
+    ) -> list[tuple[int, list[str], list[bytes], datetime | None]]:
+        """Read of each key that is known its place, and names, values and oldest time."""
+        every, named = self._queries
+        asked: list[Any] = [encoded] if features is None else [encoded, [*features]]
         with self._connection(autocommit=True) as connection:
             cursor = connection.cursor(binary=True)
-            found: list[Any] = cursor.execute(query, asked).fetchall()
+            found: list[Any] = cursor.execute(
+                every if features is None else named, asked
+            ).fetchall()
         return found
 
+    @cached_property
+    def _queries(self) -> tuple[bytes, bytes]:
+        """To read all values of some keys, and those of some names.
+
+        A key is a row, so that little is sent and made objects of. Each is looked up by the index,
+        also in a table that nobody analyzed yet. Feast writes the UTC clock without its zone: the
+        session's zone is taken off again.
+        """
+        every, named = (
+            self._sql(
+                "SELECT place::int4 - 1, names, cells, time "
+                "FROM unnest(%b::bytea[]) WITH ORDINALITY AS keys(key, place), LATERAL ("
+                "SELECT array_agg(feature_name) AS names, array_agg(value) AS cells, "
+                "min(event_ts::timestamp) AS time "
+                f"FROM {{}} WHERE entity_key = key {which}) AS found WHERE names IS NOT NULL"
+            )
+            for which in ("", "AND feature_name = ANY(%b::text[])")
+        )
+        return every.as_bytes(None), named.as_bytes(None)
+
     def seal_bytes(self) -> bytes | None:
-        found = self._select([self._seal_key], [SEAL_FEATURE])
-        return found[0][2] if found else None
+        found, _ = self._columns([self._seal_key], [SEAL_FEATURE])
+        return found[SEAL_FEATURE][0]
 
     def write_newer(self, rows: OnlineRows, epoch: str | None = None) -> int:
         if not self._plain:

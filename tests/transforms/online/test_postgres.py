@@ -76,6 +76,32 @@ def test_the_rows_are_those_that_feast_writes_and_each_reads_the_other(store, ta
     assert len(ours) == 4
 
 
+def test_what_a_view_had_once_is_not_read_and_its_time_does_not_count(store, table):
+    write(table, "a", "b")
+    expected = table.read([("a",), ("nobody",), ("b",)], ["size", "vec"])
+    with store.provider.online_store._get_conn(store.config) as connection:
+        connection.execute(
+            "INSERT INTO shop_shops (entity_key, feature_name, value, event_ts) "
+            "SELECT entity_key, 'colour', value, event_ts - interval '1 year' FROM shop_shops "
+            "WHERE feature_name = 'size'"
+        )
+        connection.commit()
+    assert expected.times == [AT, None, AT]
+    for _ in range(2):
+        assert table.read([("a",), ("nobody",), ("b",)], ["size", "vec"]) == expected
+    assert table.read([("a",)], ["size"]).values == {"size": [b"\x20\x05"]}
+    assert table.read([("a",)], ["size"]).times == [AT]
+
+
+def test_the_oldest_of_a_rows_values_speaks_for_it(store, table):
+    write(table, "a")
+    later = OnlineRows([("a",)], [AT + timedelta(days=1)], {"size": [b"\x20\x06"]})
+    table.write_newer(later)
+    found = table.read([("a",)], ["size", "vec"])
+    assert (found.values["size"], found.times) == ([b"\x20\x06"], [AT])
+    assert table.read([("a",)], ["size"]).times == [AT + timedelta(days=1)]
+
+
 def test_of_one_batch_what_is_not_older_is_written(table):
     write(table, "a", at=AT + timedelta(days=2))
     write(table, "b")
