@@ -22,6 +22,7 @@ from deepfeast.pipelines.embed.table_cli import (
     vacuum,
     versions,
 )
+from deepfeast.pipelines.export.cli import export
 from deepfeast.pipelines.forget.cli import forget
 from deepfeast.pipelines.lift.cli import lift
 from deepfeast.pipelines.materialize.cli import verify
@@ -50,6 +51,7 @@ REGISTERED = (
     similar,
     search,
     duplicates,
+    export,
     verify,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -179,12 +181,9 @@ def redis_port():
     server.wait()
 
 
-@pytest.fixture(scope="session")
-def postgres_port():
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
-    if initdb is None:
-        pytest.skip("PostgreSQL is not installed")
+@contextmanager
+def serve_postgres(initdb):
+    """Start a server of the PostgreSQL that this initdb is of; yield its port."""
     folder = Path(tempfile.mkdtemp(prefix="deepfeast-pg-"))
     as_user: dict[str, Any] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -214,10 +213,42 @@ def postgres_port():
         **as_user,
     )
     wait_for(port, server)
+    ready = [
+        str(Path(initdb).resolve().with_name("pg_isready")),
+        "-q",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    while subprocess.run(ready, check=False).returncode == 1:  # it answers, and starts up
+        time.sleep(0.05)
     yield port
     server.send_signal(signal.SIGINT)  # does not wait for open connections, as SIGTERM would
     server.wait()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_port():
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
+    if initdb is None:
+        pytest.skip("PostgreSQL is not installed")
+    with serve_postgres(initdb) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def pgvector_port():
+    """The port of a server that has pgvector: the one that the package pgserver brings along."""
+    found = importlib.util.find_spec("pgserver")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("pgserver, a PostgreSQL with pgvector, is not installed")
+    initdb = Path(found.submodule_search_locations[0]) / "pginstall" / "bin" / "initdb"
+    with serve_postgres(str(initdb)) as port:
+        Postgres(port, "of_pgvector").run("CREATE EXTENSION vector SCHEMA public")
+        yield port
 
 
 class Postgres:
@@ -242,7 +273,7 @@ class Postgres:
         }
         self.run(f"CREATE SCHEMA {schema}")
 
-    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+    def run(self, *statements: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Run statements, times without zone meant as UTC; return the rows of the last."""
         import psycopg
 
@@ -250,7 +281,7 @@ class Postgres:
         where = f"host=127.0.0.1 port={self.block['port']} dbname=postgres user=feast"
         with psycopg.connect(where, options=options) as connection:
             for statement in statements:
-                cursor = connection.execute(statement)
+                cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
     def strict_user(self, password: str) -> str:
@@ -337,6 +368,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Any:
     found = Spark(tmp_path_factory.mktemp("spark"))
     yield found
     found.session.stop()
+
+
+@pytest.fixture
+def pgvector(pgvector_port: int) -> Postgres:
+    """An empty schema of a warehouse that has pgvector."""
+    return Postgres(pgvector_port, f"s{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from deepfeast.pipelines.export.record import read_exports
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,14 @@ class Certificate:
             *(f"  remains: {one.what}: {one.why}. {one.mend}" for one in self.remains),
         ]
         return "\n".join([*told, f"  certificate: {self.path}"] if self.path else told)
+
+
+def copies(scratch: Path, view: str) -> Iterator[Remains]:
+    """Name the places in a warehouse that a view was exported to."""
+    for where, export in sorted(read_exports(scratch).items()):
+        again = f"Run deepfeast export {view} --to {export.to}: it deletes them there."
+        yield Remains(
+            f"rows in {where}",
+            "the view was exported there",
+            again if export.transactional else "Delete them there.",
+        )

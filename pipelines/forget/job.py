@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.pipelines.forget.certificate import Certificate, Remains
+from deepfeast.pipelines.forget.certificate import Certificate, Remains, copies
 from deepfeast.pipelines.forget.keys import Key, read_keys, typed
 from deepfeast.transforms.embeddings.erase import Traces, erase_rows, find_traces
 from deepfeast.transforms.embeddings.rejects import erase_rejects, reject_hashes
@@ -350,6 +350,7 @@ class Forgetting:
             yield Remains(
                 str(page), "a page of lift may show texts and photos", "Run deepfeast lift anew."
             )
+        yield from copies(self.table.scratch, self.view.name)
         figures = Record(self.store.config, "feature")
         if figures.query(self.store.project, {"feature_view_name": self.view.name}):
             yield Remains(

@@ -36,7 +36,7 @@ beam terminal junit lineage metrics
 command
 embed
 materialize
-engine retrieval_job monitoring doctor
+engine retrieval_job monitoring doctor export
 forget offline_store
 lift.ask
 lift.measure

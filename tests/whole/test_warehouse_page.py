@@ -1,15 +1,26 @@
 """The repo of docs/warehouse.md, typed as it stands there, on a real PostgreSQL."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "warehouse.md"
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_the_repo_of_the_page_works_as_it_says(postgres, tmp_path, monkeypatch):
+@pytest.fixture
+def server(request):
+    """A PostgreSQL, with pgvector where that is installed."""
+    has_pgvector = importlib.util.find_spec("pgserver")
+    return request.getfixturevalue("pgvector" if has_pgvector else "postgres"), has_pgvector
+
+
+def test_the_repo_of_the_page_works_as_it_says(server, tmp_path, monkeypatch):
+    postgres, has_pgvector = server
     blocks: dict[str, list[str]] = {}
     for kind, text in BLOCK.findall(PAGE.read_text()):
         blocks.setdefault(kind, []).append(text)
@@ -29,3 +40,15 @@ def test_the_repo_of_the_page_works_as_it_says(postgres, tmp_path, monkeypatch):
         ["deepfeast", "embed", "listing_deep", "--json"], check=True, capture_output=True, text=True
     )
     assert '"source_rows": 1' in again.stdout
+    # Vectors go where SQL finds them.
+    drop = "DROP TABLE IF EXISTS public.listing_vectors, public.listing_points CASCADE"
+    postgres.run(drop)
+    exports = blocks["sh"][1].splitlines()
+    for line in exports[: 2 if has_pgvector else 1]:
+        subprocess.run(["sh", "-e"], input=line, text=True, check=True, capture_output=True)
+    (_, few), (_, _) = postgres.run(*blocks["sql"][1].split(";\n")[:2])
+    assert len(few) == 3
+    if has_pgvector:
+        ((other, cosine),) = postgres.run(*blocks["sql"][2].split(";\n")[:2])
+        assert (other, 0 < cosine < 1) == ("b", True)
+    postgres.run(drop)
