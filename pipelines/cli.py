@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from deepfeast.pipelines.command import AsJson, Commands, Repo, run_commands
+from deepfeast.pipelines.drift.cli import drift
 from deepfeast.pipelines.embed.cli import embed
 from deepfeast.pipelines.embed.table_cli import (
     compact,
@@ -51,6 +52,7 @@ REGISTERED = (
     similar,
     search,
     duplicates,
+    drift,
     export,
     verify,
 )

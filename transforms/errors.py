@@ -37,7 +37,7 @@ from typing import ClassVar
 
 EXIT_CODES = {
     0: "done; also: nothing was new",
-    1: "an unexpected fault; or a gate that does not hold, of `doctor` or `lift --require`",
+    1: "an unexpected fault; or a gate that does not hold: `doctor`, `drift`, `lift --require`",
     2: "usage: what was asked or declared cannot be",
     65: "bad data: it is damaged, not as declared, or too much of it was rejected",
     69: "something needed is unreachable: a source, an encoder's files, a server, space on a disk",
@@ -178,6 +178,12 @@ class LiftError(DeepfeastError):
 
 class SearchError(DeepfeastError):
     """A search that the query or the vectors give no answer to."""
+
+    exit_code = 2
+
+
+class DriftError(DeepfeastError):
+    """Two windows of time that cannot be compared."""
 
     exit_code = 2
 

@@ -101,7 +101,7 @@ def run_lift(
     started = clock.perf_counter()
     store = open_store(store)
     name = question.name or (labels.name if isinstance(labels, Path) else "")
-    rows = _read_labels(labels, question.time)
+    rows = read_labels(labels, question.time)
     _require(rows, question.target, question.groups, question.time, columns)
     total = len(rows)
     if max_rows is not None and max_rows < total:
@@ -177,7 +177,14 @@ def _words_to_declare(raw: RawContents, texts: Sequence[str]) -> list[str]:
     ]
 
 
-def _read_labels(labels: Path | pd.DataFrame, time: str | None) -> pd.DataFrame:
+def read_labels(labels: Path | pd.DataFrame, time: str | None = None) -> pd.DataFrame:
+    """Read labels from Parquet or CSV; without event times they get those of another column.
+
+    Raises
+    ------
+    SourceNotFound
+        If there is no such file.
+    """
     import pandas as pd
 
     if isinstance(labels, Path):

@@ -44,10 +44,10 @@ class Hit:
         """Return plain JSON: whole texts, and no photos."""
         texts = {name: v for name, v in self.contents.items() if not isinstance(v, bytes)}
         return {
-            "key": {name: _plain(value) for name, value in self.key.items()},
+            "key": {name: plain(value) for name, value in self.key.items()},
             "cosine": self.cosine,
             "time": self.time.isoformat(),
-            "values": {name: _plain(value) for name, value in self.values.items()},
+            "values": {name: plain(value) for name, value in self.values.items()},
             "contents": texts,
         }
 
@@ -112,5 +112,6 @@ def cut(value: Any, length: int = SHOWN) -> Any:
     return text if len(text) <= length else text[:length].rstrip() + "…"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return what JSON can say of a value of a key."""
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -9,7 +9,7 @@ from deepfeast.pipelines.lift.tell.contents import shown_content
 from deepfeast.transforms.errors import Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from deepfeast.pipelines.search.answer import Found, Hit
     from deepfeast.pipelines.search.groups import Duplicates
@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render(found: Found) -> str:
     """Write the page of a search: no script, no link to elsewhere."""
-    return _page("search.html", found=found, cards=_cards(found.hits))
+    return fill("search.html", found=found, cards=_cards(found.hits))
 
 
 def render_duplicates(found: Duplicates) -> str:
@@ -28,14 +28,15 @@ def render_duplicates(found: Duplicates) -> str:
         {"number": group.number, "size": len(group.hits), "cards": _cards(group.shown)}
         for group in found.groups[: found.shown]
     ]
-    return _page("duplicates.html", found=found, groups=groups)
+    return fill("duplicates.html", found=found, groups=groups)
 
 
-def _page(template: str, **values: Any) -> str:
+def fill(template: str, folder: Path = TEMPLATES, **values: Any) -> str:
+    """Fill a template of a folder, which may include those of search."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -45,13 +46,13 @@ def _page(template: str, **values: Any) -> str:
 
 
 def _cards(hits: Iterable[Hit]) -> list[dict[str, Any]]:
-    return [{"hit": hit, "contents": _contents(hit)} for hit in hits]
+    return [{"hit": hit, "contents": shown_contents(hit.contents)} for hit in hits]
 
 
-def _contents(hit: Hit) -> list[dict[str, Any]]:
-    """Show the photos and texts of a hit; photos that cannot be read are left out."""
+def shown_contents(contents: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Show photos and texts by their columns; photos that cannot be read are left out."""
     shown = []
-    for column, value in hit.contents.items():
+    for column, value in contents.items():
         if not isinstance(value, str | bytes):
             continue
         try:

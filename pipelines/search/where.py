@@ -60,15 +60,8 @@ def matching(
     import duckdb
 
     words = set(re.findall(r"\w+", where))
-    wanted = {name: one for name, one in _names(store, view).items() if name in words}
-    values: dict[str, pa.ChunkedArray] = {}
-    histories = Histories(store.config, store.registry, store.project)
-    for found, features in _by_view(wanted):
-        names = [feature for feature, _ in features]
-        history = histories.of(found, names, Labels(asked, TIME))
-        columns = {name: history.features[feature] for feature, name in features}
-        history = dataclasses.replace(history, ttl=None, features=columns)
-        values |= _columns(PointInTimeJoin(asked, TIME, [history]).features())
+    known = handcrafted_names(store, view)
+    values = handcrafted(store, {name: one for name, one in known.items() if name in words}, asked)
     rows = pa.table({**_columns(asked.drop([TIME])), **values})
     numbered = rows.append_column("number of the row", pa.array(np.arange(len(rows))))
     with duckdb.connect(config=CONFIG) as connection:
@@ -81,11 +74,35 @@ def matching(
             first = str(error).splitlines()[0]
             raise SearchError(
                 f"the filter {where!r} is no condition over the columns here: {first} Known are: "
-                f"{', '.join([*join_keys(view), *_names(store, view)])}."
+                f"{', '.join([*join_keys(view), *known])}."
             ) from None
     passed = np.zeros(len(rows), bool)
     passed[found_rows.column(0).to_numpy()] = True
     return passed, pa.table(values) if values else rows.select([])
+
+
+def handcrafted(
+    store: FeatureStore, wanted: Mapping[str, tuple[FeatureView, str]], asked: pa.Table
+) -> dict[str, pa.ChunkedArray]:
+    """Return handcrafted columns as of the times that are asked for, however old they are.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    wanted : mapping of str to (FeatureView, str)
+        Some of `handcrafted_names`.
+    asked : Table of n_keys rows
+        Join keys, and ``event_timestamp``.
+    """
+    values: dict[str, pa.ChunkedArray] = {}
+    histories = Histories(store.config, store.registry, store.project)
+    for found, features in _by_view(wanted):
+        names = [feature for feature, _ in features]
+        history = histories.of(found, names, Labels(asked, TIME))
+        columns = {name: history.features[feature] for feature, name in features}
+        history = dataclasses.replace(history, ttl=None, features=columns)
+        values |= _columns(PointInTimeJoin(asked, TIME, [history]).features())
+    return values
 
 
 def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -103,8 +120,8 @@ def _by_view(
     ]
 
 
-def _names(store: FeatureStore, view: FeatureView) -> dict[str, tuple[FeatureView, str]]:
-    """Return what a filter may name: each feature's view and its name there."""
+def handcrafted_names(store: FeatureStore, view: FeatureView) -> dict[str, tuple[FeatureView, str]]:
+    """Return the handcrafted columns of a deep view's entities: each one's view and name there."""
     keys = set(join_keys(view))
     plain = [
         other

@@ -43,6 +43,7 @@ lift.measure
 lift.tell
 lift
 search
+drift
 demo
 cli
 """

@@ -1,1 +1,1 @@
-"""What ``feast monitor`` measures of features, and where the figures are kept."""
+"""What changes in features: the figures of ``feast monitor``, and tests of two windows."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
 
+# What a raw column is called beside the keys, whatever they are called.
+RAW = "raw value"
+
 
 class RawContents:
     """Reads what the encoders read.
@@ -78,7 +81,8 @@ class RawContents:
         wanted = np.arange(len(self.labels)) if rows is None else np.asarray(rows, dtype=int)
         view, spec, feature = self._features[name]
         try:
-            column, root = self._column(view, spec, feature, wanted)
+            asked = self.labels.iloc[wanted]
+            column, root = raw_column(self.store, view, spec, feature.column, asked)
             reader = open_reader(feature, build_encoder(feature), root)
             values = read_contents(column, reader).values
         except (DeepfeastError, OSError, pa.ArrowInvalid) as error:
@@ -86,35 +90,45 @@ class RawContents:
             return [None] * len(wanted)
         return [value[0] if isinstance(value, tuple) else value for value in values]
 
-    def _column(
-        self, view: Any, spec: DeepViewSpec, feature: DeepFeature, rows: Any
-    ) -> tuple[pa.ChunkedArray, str]:
-        config, source = self.store.config, self.store.get_data_source(spec.source)
-        columns = SourceColumns.of(view, source, [feature.column])
-        labels = self.labels.iloc[rows][[*columns.keys, "event_timestamp"]]
-        asked = pa.Table.from_pandas(_with_utc(labels), preserve_index=False)
-        types = raw_types(view, [feature.column] if lies_in_files(source) else [])
-        declared = {in_source(source, name): type_ for name, type_ in types.items()}
-        if warehouse := elsewhere(config, source):
-            span = seen(Labels(asked, "event_timestamp"), view.ttl)
-            table = pull_table(warehouse, asked_of(source, columns, span), declared, view.name)
-        else:
-            table = open_source(config, file_source(source), types=declared)
-        history = ViewHistory(
-            view=view.name,
-            table=table,
-            join_keys=columns.keys,
-            timestamp=columns.time,
-            created=columns.created or None,
-            features={feature.name: columns.features[feature.column]},
-            ttl=view.ttl,
-        )
-        join = PointInTimeJoin(asked, "event_timestamp", [history])
-        column = join.features().column(feature.name)
-        forgotten = read_tombstones(source_uri(config, file_source(view.batch_source)))
-        if forgotten:
-            column = blank(column, forgotten.matches(asked))
-        return column, photo_root(config, source)
+
+def raw_column(
+    store: FeatureStore, view: Any, spec: DeepViewSpec, name: str, labels: pd.DataFrame
+) -> tuple[pa.ChunkedArray, str]:
+    """Read a column of a deep view's raw source as of each label's time.
+
+    Returns
+    -------
+    column : ChunkedArray of length n_rows
+        Null where there was nothing then, or the key is forgotten.
+    root : str
+        What paths of photos in it are relative to.
+    """
+    config, source = store.config, store.get_data_source(spec.source)
+    columns = SourceColumns.of(view, source, [name])
+    asked = pa.Table.from_pandas(
+        _with_utc(labels[[*columns.keys, "event_timestamp"]]), preserve_index=False
+    )
+    types = raw_types(view, [name] if lies_in_files(source) else [])
+    declared = {in_source(source, one): type_ for one, type_ in types.items()}
+    if warehouse := elsewhere(config, source):
+        span = seen(Labels(asked, "event_timestamp"), view.ttl)
+        table = pull_table(warehouse, asked_of(source, columns, span), declared, view.name)
+    else:
+        table = open_source(config, file_source(source), types=declared)
+    history = ViewHistory(
+        view=view.name,
+        table=table,
+        join_keys=columns.keys,
+        timestamp=columns.time,
+        created=columns.created or None,
+        features={RAW: columns.features[name]},
+        ttl=view.ttl,
+    )
+    column = PointInTimeJoin(asked, "event_timestamp", [history]).features().column(RAW)
+    forgotten = read_tombstones(source_uri(config, file_source(view.batch_source)))
+    if forgotten:
+        column = blank(column, forgotten.matches(asked))
+    return column, photo_root(config, source)
 
 
 def _with_utc(labels: pd.DataFrame) -> pd.DataFrame:

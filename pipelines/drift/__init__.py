@@ -1,0 +1,23 @@
+"""What has changed between two windows of time, and whether it is more than luck.
+
+The names below load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.drift.answer import Drift, Unusual, Verdict
+    from deepfeast.pipelines.drift.run import drift
+
+__all__ = ["Drift", "Unusual", "Verdict", "drift"]
+
+_HOME = {"Drift": "answer", "Verdict": "answer", "Unusual": "answer", "drift": "run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
