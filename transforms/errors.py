@@ -13,6 +13,7 @@
     │   ├── DiskFull              no space is left
     │   ├── NotWritable           a folder or a lock is somebody else's
     │   ├── TableDamaged          its files are not as its log says
+    │   ├── BucketError           an object store refuses, or does not answer
     │   ├── NeverEmbedded         the view has no embedding table yet
     │   ├── FingerprintMismatch   the table holds vectors of another encoder
     │   ├── TooManyRejects        a run rejected more than its allowed share
@@ -130,6 +131,12 @@ class TableDamaged(TableError):
     """Files of a table are missing, cut, or not as its log says."""
 
     exit_code = 65
+
+
+class BucketError(TableError):
+    """An object store refuses, does not answer, or is none that a table may lie in."""
+
+    exit_code = 69
 
 
 class NeverEmbedded(TableError):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,7 +16,10 @@ from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import EncoderError, FingerprintMismatch
 from deepfeast.transforms.features import DeepFeature
+from deepfeast.transforms.files.bucket import Place
+from deepfeast.transforms.files.fetch import fetch, local
 from deepfeast.transforms.files.slices import Source, event_times, read_slice
+from deepfeast.transforms.files.write import whole
 from deepfeast.transforms.times import instant
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class RunEncoders:
     table : EmbeddingTable
     held : dict of str to str
         By feature, the fingerprint that the table's vectors have; empty without a table.
-    folder : Path
+    folder : Path or BucketPath
         Where to keep what the run fits until it is published.
     rebuild : bool
         Fit anew, and let the fingerprints differ from the table's.
@@ -64,16 +65,16 @@ class RunEncoders:
         features: Sequence[DeepFeature],
         table: EmbeddingTable,
         held: dict[str, str],
-        folder: Path,
+        folder: Place,
         rebuild: bool,
     ):
         self.features, self.table, self.held = features, table, held
         self.folder, self.rebuild = folder, rebuild
         self.encoders: dict[str, Encoder] = {f.name: build_encoder(f) for f in features}
         self.fingerprints: dict[str, str] = {}
-        self.states: dict[str, str | None] = dict.fromkeys(self.encoders)
+        self.states: dict[str, Place | None] = dict.fromkeys(self.encoders)
         self.fits: dict[str, dict[str, Any]] = {}
-        self.forgotten = read_tombstones(table.uri)
+        self.forgotten = read_tombstones(table.path)
 
     def settle(self, source: Source, until: datetime | None) -> None:
         """Fit or restore what is fitted, so that each encoder has its fingerprint.
@@ -93,14 +94,14 @@ class RunEncoders:
 
     def _restore(self, feature: DeepFeature, encoder: Encoder) -> bool:
         """Load what an earlier run fitted, unless it is to be rebuilt."""
-        path = state_path(self.table.uri, self.held.get(feature.name, ""))
+        path = state_path(self.table.path, self.held.get(feature.name, ""))
         if self.rebuild or not path.is_file():
             return False
         try:
-            encoder.load_state(path)
+            encoder.load_state(local(path))
         except EncoderError as error:
             raise self._mismatch(feature.name, str(error)) from error
-        self.states[feature.name] = str(path)
+        self.states[feature.name] = path
         return True
 
     def _fit(
@@ -120,8 +121,9 @@ class RunEncoders:
         encoder.fit(values)
         path = self.folder / f"{encoder.fingerprint}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        encoder.save_state(path)
-        self.states[feature.name] = str(path)
+        with whole(path) as aside:
+            encoder.save_state(aside)
+        self.states[feature.name] = path
         self.fits[feature.name] = {
             "rows": len(values),
             "until": before,
@@ -136,9 +138,10 @@ class RunEncoders:
     def keep_fits(self) -> None:
         """Freeze beside the table what this run fitted, before the commit that needs it."""
         for path in self.folder.glob("*.safetensors"):
-            kept = state_path(self.table.uri, path.stem)
+            kept = state_path(self.table.path, path.stem)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, kept)
+            with whole(kept) as aside:
+                fetch(path, aside)
 
     def _check_fingerprints(self) -> None:
         """Refuse to mix vectors of different encoders in one version of the table."""

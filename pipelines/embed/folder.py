@@ -19,17 +19,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfeast.transforms.files.bucket import BucketPath, Place, at, open_input, remove_tree
+from deepfeast.transforms.files.fetch import local
 from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 
 FOLDERS = ("hashes", "rejects", "todo", "notes", "rows", "parts")
 READ = b"rows read"
+# Seconds between two looks at how far workers are in a bucket.
+LOOK = 2.0
+P = TypeVar("P", Path, BucketPath, Place)
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,10 @@ class RunFolder:
 
     Parameters
     ----------
-    path : Path
+    path : Path or BucketPath
     """
 
-    path: Path
+    path: Place
 
     def make(self) -> None:
         """Make the folders."""
@@ -57,29 +63,37 @@ class RunFolder:
 
     def remove(self) -> None:
         """Remove all that the run left here."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_tree(self.path)
+        remove_tree(self.disk)
+
+    @property
+    def disk(self) -> Path:
+        """A folder on the driver's disk, for what no worker needs."""
+        if isinstance(self.path, Path):
+            return self.path
+        return Path(tempfile.gettempdir()) / f"deepfeast-{self.path.name}"
 
     @property
     def source(self) -> Path:
         """Where a source that cannot be entered in the middle is rewritten."""
-        return self.path / "source"
+        return self.disk / "source"
 
     @property
-    def fitted(self) -> Path:
+    def fitted(self) -> Place:
         """Where the run keeps what it fitted, until it is published."""
         return self.path / "fitted"
 
     @property
     def overflow(self) -> Path:
         """Where the plan spills what memory does not hold."""
-        return self.path / "duckdb"
+        return self.disk / "duckdb"
 
     def write_hashes(self, number: int, rows: pa.Table, read: int) -> None:
         """Write the rows of a slice that take part; `read` rows were read for them."""
         rows = rows.replace_schema_metadata({READ: str(read)})
         write_table(rows, self.path / "hashes" / f"{number:06d}.parquet")
 
-    def hashes(self) -> list[Path]:
+    def hashes(self) -> list[Place]:
         """Return the files of hashes, in the order of the slices."""
         return _files(self.path / "hashes", "*.parquet")
 
@@ -87,7 +101,7 @@ class RunFolder:
         """Write the rejects of reading a slice."""
         write_table(rejects, self.path / "rejects" / f"read-{number:06d}.parquet")
 
-    def unread(self) -> list[Path]:
+    def unread(self) -> list[Place]:
         """Return the files of cells that could not be read."""
         return _files(self.path / "rejects", "read-*.parquet")
 
@@ -95,11 +109,11 @@ class RunFolder:
         """Write the rejects of encoding a window."""
         write_table(rejects, self.path / "rejects" / f"encoded-{window}.parquet")
 
-    def unencoded(self) -> list[Path]:
+    def unencoded(self) -> list[Place]:
         """Return the files of contents that could not be encoded."""
         return _files(self.path / "rejects", "encoded-*.parquet")
 
-    def todo(self, feature: str) -> Path:
+    def todo(self, feature: str) -> Place:
         """Return the file that lists the rows whose content of a feature is to be encoded."""
         return self.path / "todo" / f"{feature}.parquet"
 
@@ -119,20 +133,20 @@ class RunFolder:
             known["counts"] = dict(Counter(known["counts"]) + Counter(note["counts"]))
         return notes
 
-    def write_rows(self, number: int, rows: pa.Table) -> Path:
+    def write_rows(self, number: int, rows: pa.Table) -> Place:
         """Write a part of the planned rows; return its file."""
         return write_table(rows, self.path / "rows" / f"{number:06d}.parquet")
 
-    def write_places(self, files: Sequence[Path]) -> None:
+    def write_places(self, files: Sequence[Place]) -> None:
         """Write which file each number in a place means."""
         with whole(self.path / "rows" / "files.json") as path:
             path.write_text(json.dumps([str(file) for file in files]))
 
-    def places(self) -> list[Path]:
+    def places(self) -> list[Place]:
         """Return the file that each number in a place means."""
-        return [Path(file) for file in json.loads((self.path / "rows" / "files.json").read_text())]
+        return [at(file) for file in json.loads((self.path / "rows" / "files.json").read_text())]
 
-    def write_part(self, planned: Path, part: dict[str, Any]) -> None:
+    def write_part(self, planned: Place, part: dict[str, Any]) -> None:
         """Say which data file was written of a part of the planned rows."""
         with whole(self.path / "parts" / f"{planned.stem}.json") as path:
             path.write_text(json.dumps(part))
@@ -143,7 +157,7 @@ class RunFolder:
 
     def hashed(self) -> Callable[[], int]:
         """Return what counts the rows that were read so far."""
-        return tally(self.hashes, lambda path: int(pq.read_schema(path).metadata[READ]))
+        return tally(self.hashes, lambda path: int(pq.read_schema(open_input(path)).metadata[READ]))
 
     def rejected(self) -> Callable[[], int]:
         """Return what counts the contents that could not be encoded so far."""
@@ -163,11 +177,11 @@ class Spill:
 
     Parameters
     ----------
-    path : Path
+    path : Path or BucketPath
         ``spill/`` and the beginning of the encoder's fingerprint.
     """
 
-    path: Path
+    path: Place
 
     def make(self) -> None:
         """Make the folder."""
@@ -175,7 +189,7 @@ class Spill:
 
     def remove(self) -> None:
         """Remove all vectors."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_tree(self.path)
 
     def write(self, name: str, hashes: pa.ChunkedArray, vectors: NDArray[np.float32]) -> None:
         """Spill vectors (n, dim) of n hashes; the hashes come last and vouch for the vectors."""
@@ -185,7 +199,7 @@ class Spill:
         table = pa.table({"hash": hashes, "position": position})
         write_table(table, self.path / f"{name}.parquet")
 
-    def hashes(self) -> list[Path]:
+    def hashes(self) -> list[Place]:
         """Return the files that say which vectors there are, in a fixed order."""
         return _files(self.path, "*.parquet")
 
@@ -200,9 +214,9 @@ class Spill:
         self.write(f"{run}-encoded-{window}", hashes, vectors)
 
     @staticmethod
-    def vectors(hashes: str | Path) -> NDArray[np.float32]:
+    def vectors(hashes: Place) -> NDArray[np.float32]:
         """Open the vectors beside a file of hashes, read where they are asked for."""
-        return np.load(Path(hashes).with_suffix(".npy"), mmap_mode="r")
+        return np.load(local(hashes.with_suffix(".npy")), mmap_mode="r")
 
 
 def window_name(feature: str, number: int, start: int) -> str:
@@ -213,18 +227,27 @@ def window_name(feature: str, number: int, start: int) -> str:
     return f"{feature}-{number:06d}-{start:06d}-{os.getpid()}"
 
 
-def write_table(table: pa.Table, path: Path, **options: Any) -> Path:
+def write_table(table: pa.Table, path: P, **options: Any) -> P:
     """Write Parquet so that a file of that name is always complete."""
     with whole(path) as aside:
         pq.write_table(table, aside, **options)
     return path
 
 
-def tally(find: Callable[[], Iterable[Path]], units: Callable[[Path], int]) -> Callable[[], int]:
-    """Return what adds up the units in files as these appear, each opened once."""
-    known: dict[Path, int] = {}
+def tally(find: Callable[[], Iterable[Place]], units: Callable[[Place], int]) -> Callable[[], int]:
+    """Return what adds up the units in files as these appear, each opened once.
+
+    In a bucket, where each look is a request, it looks every other second.
+    """
+    known: dict[Place, int] = {}
+    looked = -LOOK
 
     def count() -> int:
+        nonlocal looked
+        if any(isinstance(path, BucketPath) for path in known):
+            if time.monotonic() - looked < LOOK:
+                return sum(known.values())
+            looked = time.monotonic()
         for path in find():
             if path not in known:
                 known[path] = units(path)
@@ -249,9 +272,9 @@ def kept(view: str, run: str, spills: Iterable[Spill], published: bool) -> str:
     )
 
 
-def _rows(path: Path) -> int:
-    return int(pq.read_metadata(path).num_rows)
+def _rows(path: Place) -> int:
+    return int(pq.read_metadata(open_input(path)).num_rows)
 
 
-def _files(folder: Path, pattern: str) -> list[Path]:
+def _files(folder: Place, pattern: str) -> list[Place]:
     return sorted(folder.glob(pattern))

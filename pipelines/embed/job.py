@@ -15,6 +15,7 @@ from deepfeast.pipelines.embed.plan import Columns
 from deepfeast.transforms.cells.content import Reader
 from deepfeast.transforms.embeddings.tombstones import Tombstones
 from deepfeast.transforms.features import DeepFeature
+from deepfeast.transforms.files.bucket import Place
 from deepfeast.transforms.files.slices import EVENT_TIME, Source
 
 # Values held and encoded at a time: a killed run loses no more than this of its work.
@@ -106,7 +107,7 @@ class Job:
         By feature, what turns its cells into contents.
     spills : dict of str to Spill
         By feature, where its vectors are collected.
-    states : dict of str to str
+    states : dict of str to Path or BucketPath
         By feature, the file of what was fitted, if anything.
     threads : int, optional
         Threads of a network.
@@ -123,7 +124,7 @@ class Job:
     features: tuple[DeepFeature, ...]
     readers: dict[str, Reader]
     spills: dict[str, Spill]
-    states: dict[str, str | None]
+    states: dict[str, Place | None]
     threads: int | None = None
     since: int | None = None
     until: int | None = None

@@ -6,7 +6,6 @@ It asks `plan` for relations and keeps those that later steps ask for again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from deepfeast.pipelines.embed.reuse import reuse
 from deepfeast.pipelines.embed.session import parquet, spilled
 from deepfeast.transforms.arrow import regroup
 from deepfeast.transforms.embeddings.check import sound
+from deepfeast.transforms.files.bucket import Place
 from deepfeast.transforms.files.slices import EVENT_TIME
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ class News:
         times = found.column(place).cast(EVENT_TIME)
         return found.set_column(place, job.source.timestamp, times)
 
-    def locate(self) -> list[Path]:
+    def locate(self) -> list[Place]:
         """Write the new rows in parts, each row with the place of its vectors; return the files."""
         folder = self.job.folder
-        files: list[Path] = []
+        files: list[Place] = []
         spills: dict[str, Relation] = {}
         for number, (spill, features) in enumerate(self.job.groups()):
             found = spill.hashes()

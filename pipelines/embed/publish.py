@@ -15,7 +15,7 @@ from deepfeast.transforms.files.slices import EVENT_TIME
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.embed.job import Run
-    from deepfeast.transforms.embeddings.table import Commit
+    from deepfeast.transforms.embeddings.commit import Commit
 
 LIBRARIES = ("apache-beam", "deltalake", "feast", "numpy", "pyarrow", "torch")
 COUNTS = ("source_rows", "rows", "encoded", "reused", "missing", "rejected")

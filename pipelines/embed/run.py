@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -28,6 +27,9 @@ from deepfeast.pipelines.embed.rejects import judge, tell
 from deepfeast.pipelines.embed.session import opened
 from deepfeast.transforms.embeddings.rejects import add_rejects
 from deepfeast.transforms.embeddings.table import embedding_table, table_schema
+from deepfeast.transforms.errors import RunInProgress
+from deepfeast.transforms.files.bucket import Place
+from deepfeast.transforms.files.write import whole
 from deepfeast.transforms.views import find_deep_view
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def embed(
                 since, until, fit_until, allowed_rejects, options, threads, progress or silent
             )
     except BaseException as error:
-        if fresh:
+        if fresh and not isinstance(error, RunInProgress):
             table.forget_beginnings()
         told = original_error(error)
         if told is error:
@@ -204,13 +206,14 @@ class EmbedRun:
 
         run = self.run
         by_number = {part.number: part for part in job.source.slices}
-        elements: list[tuple[Any, str, str]] = []
+        elements: list[tuple[Any, str, Place]] = []
         for spill, features in job.groups():
             for name, missing in news.missing(spill, features):
                 path = self.folder.todo(name)
-                missing.order('slice, "row"').write_parquet(str(path), row_group_size=8192)
+                with whole(path) as aside:
+                    missing.order('slice, "row"').write_parquet(str(aside), row_group_size=8192)
                 slices = missing.aggregate("slice, count(*)", "slice").order("slice").fetchall()
-                elements += [(by_number[number], name, str(path)) for number, _ in slices]
+                elements += [(by_number[number], name, path) for number, _ in slices]
                 run.encoded += sum(count for _, count in slices)
         run.reused = news.contents - run.encoded
         done = [spill.encoded(run.run_id) for spill, _ in job.groups()]
@@ -225,7 +228,7 @@ class EmbedRun:
             note=lambda: f"{reused}, {rejected():,} rejected" if rejected() else reused,
         )
 
-    def _write(self, stage: Stage, job: Job, parts: list[Path], created: int) -> None:
+    def _write(self, stage: Stage, job: Job, parts: list[Place], created: int) -> None:
         from deepfeast.pipelines.embed.stages import WriteRows
 
         target = self.table.data(self.run.run_id)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.files.bucket import BucketPath, Place
+from deepfeast.transforms.files.fetch import fetch
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Session
@@ -13,6 +18,8 @@ if TYPE_CHECKING:
 
 # DuckDB spills what does not fit: a run of a million rows takes as little as one of ten thousand.
 MEMORY_LIMIT = "256MB"
+# At once to a store: they wait for it, and take no core.
+REQUESTS = 16
 
 
 @contextmanager
@@ -25,17 +32,38 @@ def opened(overflow: Path) -> Iterator[Session]:
         yield session
 
 
-def parquet(session: Session, files: Sequence[Path]) -> Relation | None:
-    """Open Parquet files as one relation; None where there are none."""
-    return session.read_parquet([_plain(file) for file in files]) if files else None
+def parquet(session: Session, files: Sequence[Place]) -> Relation | None:
+    """Open Parquet files as one relation; None where there are none.
+
+    Files in a bucket are fetched to where the session spills, since it reads them several times.
+    """
+    if not files:
+        return None
+    if isinstance(files[0], BucketPath):
+        files = _fetched(session, files)
+    return session.read_parquet([_plain(str(file)) for file in files])
 
 
-def spilled(session: Session, files: Sequence[Path], first: int) -> Relation:
+def _fetched(session: Session, files: Sequence[Place]) -> list[Path]:
+    row = session.execute("select current_setting('temp_directory')").fetchone()
+    assert row is not None
+    folder = Path(row[0]) / "fetched"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def copy(file: Place) -> Path:
+        target = folder / hashlib.blake2b(str(file).encode(), digest_size=16).hexdigest()
+        return target if target.exists() else fetch(file, target)
+
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return list(pool.map(copy, files))
+
+
+def spilled(session: Session, files: Sequence[Place], first: int) -> Relation:
     """Tell where vectors lie: the number of a file and the position within, as one number.
 
     Parameters
     ----------
-    files : sequence of Path
+    files : sequence of Path or BucketPath
         With columns ``hash`` and ``position``.
     first : int
         Number of the first file.
@@ -53,10 +81,10 @@ def spilled(session: Session, files: Sequence[Path], first: int) -> Relation:
     return found.aggregate(f"hash, min({place}) as place", "hash")
 
 
-def _plain(path: Path) -> str:
+def _plain(path: str) -> str:
     """Write a path so that DuckDB takes no character of it for a pattern.
 
-    >>> _plain(Path("/data[1]/a.parquet"))
+    >>> _plain("/data[1]/a.parquet")
     '/data[[]1]/a.parquet'
     """
-    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in str(path))
+    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -34,6 +33,7 @@ from deepfeast.transforms.encoders.cache import loaded
 from deepfeast.transforms.encoders.column import encode_contents
 from deepfeast.transforms.errors import Reject
 from deepfeast.transforms.features import CREATED, DeepFeature
+from deepfeast.transforms.files.bucket import Place, in_memory, open_input
 from deepfeast.transforms.files.slices import EVENT_TIME, Slice, event_times, read_slice
 from deepfeast.transforms.int8 import INT8
 
@@ -165,10 +165,10 @@ class EncodeSlice(beam.DoFn):
     def __init__(self, job: Job):
         self.job = job
 
-    def process(self, element: tuple[Slice, str, str]) -> Iterator[int]:
+    def process(self, element: tuple[Slice, str, Place]) -> Iterator[int]:
         part, name, todo = element
         feature = next(f for f in self.job.features if f.name == name)
-        rows = pq.read_table(todo, filters=[("slice", "=", part.number)])
+        rows = pq.read_table(open_input(todo), filters=[("slice", "=", part.number)])
         encoder = loaded(feature, self.job.threads, self.job.states[name])
         noted: Counter[str] = Counter()
         for start, window, contents in self._windows(part, feature, rows):
@@ -247,7 +247,7 @@ class WriteRows(beam.DoFn):
     An element is the file of planned rows, which say where each vector lies.
     """
 
-    def __init__(self, job: Job, target: Path, dims: dict[str, int], created: int):
+    def __init__(self, job: Job, target: Place, dims: dict[str, int], created: int):
         self.job = job
         self.target = target
         self.dims = dims
@@ -256,8 +256,8 @@ class WriteRows(beam.DoFn):
     def setup(self) -> None:
         self.files = self.job.folder.places()
 
-    def process(self, planned: Path) -> Iterator[int]:
-        rows = pq.read_table(planned)
+    def process(self, planned: Place) -> Iterator[int]:
+        rows = pq.read_table(in_memory(planned))
         keys = rows.select([*self.job.keys, self.job.source.timestamp])
         created = pa.array(np.full(len(rows), self.created, np.int64)).cast(EVENT_TIME)
         table = keys.append_column(CREATED, created)

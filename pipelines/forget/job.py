@@ -32,6 +32,7 @@ from deepfeast.transforms.embeddings.tombstones import (
 )
 from deepfeast.transforms.embeddings.versions import list_versions
 from deepfeast.transforms.errors import JoinError, SourceError, SpecError
+from deepfeast.transforms.files.bucket import Place
 from deepfeast.transforms.files.csv import raw_types
 from deepfeast.transforms.files.slices import Source, open_source, read_slice
 from deepfeast.transforms.files.write import whole
@@ -158,7 +159,7 @@ class Note:
         if traces.first and traces.last and not self.first:
             self.first, self.last = traces.first.isoformat(), traces.last.isoformat()
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Place) -> None:
         """Keep it while the keys are being forgotten."""
         with whole(path) as aside:
             aside.write_text(json.dumps(vars(self)))
@@ -250,7 +251,7 @@ class Forgetting:
         self._certify(certificate, self.table.scratch / "certificates" / f"{name}.json", path)
         return certificate
 
-    def _certify(self, certificate: Certificate, path: Path, note: Path) -> None:
+    def _certify(self, certificate: Certificate, path: Place, note: Place) -> None:
         path.parent.mkdir(exist_ok=True)
         certificate.path = str(path)
         with whole(path) as aside:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from deepfeast.transforms.embeddings.delta import named_files, open_delta
 from deepfeast.transforms.errors import TableDamaged
+from deepfeast.transforms.files.bucket import Place, at
 from deepfeast.transforms.files.damage import file_faults, log_faults
 
 if TYPE_CHECKING:
@@ -38,18 +39,16 @@ class Fault:
 def find_faults(table: EmbeddingTable, delta: DeltaTable | None) -> Iterator[Fault]:
     """Compare the log and the files of a table, and of its rejects, with what is on disk.
 
-    Sizes are compared and no file is read, so that it costs a moment.
+    Sizes are compared and no file is read, so that it costs a moment. In a bucket the entries of
+    the log are not read either.
 
     Parameters
     ----------
     table : EmbeddingTable
-        On a local disk; elsewhere nothing is checked.
     delta : DeltaTable or None
         As it was opened.
     """
-    if "://" in table.uri:
-        return
-    for what in log_faults(table.path) if delta else ():
+    for what in log_faults(table.path, _on_disk(table)) if delta else ():
         yield Fault(f"the table of view {table.view!r}: {what}.", table.anew)
     for path, what in file_faults(table.path, named_files(delta)).items() if delta else ():
         yield Fault(
@@ -63,12 +62,10 @@ def find_faults(table: EmbeddingTable, delta: DeltaTable | None) -> Iterator[Fau
 
 
 def _reject_faults(table: EmbeddingTable) -> Iterator[Fault]:
-    known = Path(table.rejects)
-    mend = (
-        f"Restore it from a backup; or do without the list of what was rejected so far: "
-        f"mv {known} {known}.damaged"
-    )
-    faults = log_faults(known)
+    known = at(table.rejects, table.options)
+    move = f"mv {known} {known}.damaged" if _on_disk(table) else f"move {known} elsewhere"
+    mend = f"Restore it from a backup; or do without the list of what was rejected so far: {move}"
+    faults = log_faults(known, _on_disk(table))
     if not faults:
         try:
             rejects = open_delta(table.rejects, table.options)
@@ -84,7 +81,11 @@ def _reject_faults(table: EmbeddingTable) -> Iterator[Fault]:
         yield Fault(f"the rejects of view {table.view!r}: {what}.", mend)
 
 
-def _unlogged(table: EmbeddingTable, rejects: Path) -> list[str]:
+def _on_disk(table: EmbeddingTable) -> bool:
+    return isinstance(table.path, Path)
+
+
+def _unlogged(table: EmbeddingTable, rejects: Place) -> list[str]:
     """Say where there are rejects of runs that were published, but no log of them."""
     files = {path.stem for path in rejects.glob("*.parquet")}
     runs = {commit.meta["run_id"] for commit in table.commits()} if files else set()

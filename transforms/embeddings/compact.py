@@ -23,7 +23,9 @@ from deepfeast.transforms.embeddings.table import EmbeddingTable, file_options
 from deepfeast.transforms.embeddings.vacuum import KEEP, Swept, sweep
 from deepfeast.transforms.embeddings.versions import file_schema, version_files
 from deepfeast.transforms.features import CREATED
+from deepfeast.transforms.files.bucket import open_input
 from deepfeast.transforms.files.damage import file_faults
+from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -169,8 +171,8 @@ def _merge(
     group = next(groups, None)
     while group is not None:
         path, rows = target / f"version-{number}-{len(parts):06d}.parquet", 0
-        with pq.ParquetWriter(path, schema, **file_options(row)) as writer:
-            while group is not None and (not rows or path.stat().st_size < FILE_BYTES):
+        with whole(path) as aside, pq.ParquetWriter(aside, schema, **file_options(row)) as writer:
+            while group is not None and (not rows or aside.stat().st_size < FILE_BYTES):
                 writer.write_table(group)
                 rows += len(group)
                 group = next(groups, None)
@@ -183,6 +185,6 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read files one after another, oldest run first, under one schema."""
     for file in sorted(files, key=lambda file: str(file["path"])):
-        with pq.ParquetFile(table.path / file["path"]) as parquet:
+        with pq.ParquetFile(open_input(table.path / file["path"])) as parquet:
             for batch in parquet.iter_batches(GROUP_ROWS):
                 yield from pa.table(batch).select(schema.names).cast(schema).to_batches()

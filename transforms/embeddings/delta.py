@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.errors import TableDamaged
+from deepfeast.transforms.files.bucket import at
 from deepfeast.transforms.files.damage import reading
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def open_delta(
     """
     from deltalake import DeltaTable
 
-    with reading(uri, TableDamaged, mend):
+    with reading(at(uri, options), TableDamaged, mend):
         if not DeltaTable.is_deltatable(uri, options):
             return None
         return DeltaTable(uri, version, storage_options=options)

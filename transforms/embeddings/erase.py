@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,9 @@ from deepfeast.transforms.embeddings.table import EmbeddingTable, file_options
 from deepfeast.transforms.embeddings.vacuum import Swept, sweep, sweep_leftovers
 from deepfeast.transforms.embeddings.versions import version_files
 from deepfeast.transforms.features import CREATED
+from deepfeast.transforms.files.bucket import Place, open_input
 from deepfeast.transforms.files.damage import file_faults
+from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,9 +75,9 @@ def find_traces(table: EmbeddingTable, gone: Tombstones) -> Traces:
     return traces
 
 
-def _groups(path: Path, gone: Tombstones) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+def _groups(path: Place, gone: Tombstones) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
     """Yield for each row group keys and event times, and which of the keys are forgotten."""
-    with pq.ParquetFile(path) as parquet:
+    with pq.ParquetFile(open_input(path)) as parquet:
         names = parquet.schema_arrow.names
         row = names[: names.index(CREATED)]
         for number in range(parquet.num_row_groups):
@@ -137,7 +138,7 @@ def erase_rows(table: EmbeddingTable, gone: Tombstones, name: str) -> Swept:
 
 
 def _rewrite_files(
-    table: EmbeddingTable, files: dict[int, list[dict[str, Any]]], gone: Tombstones, target: Path
+    table: EmbeddingTable, files: dict[int, list[dict[str, Any]]], gone: Tombstones, target: Place
 ) -> dict[str, dict[str, Any]]:
     """Write the files that have rows of forgotten keys anew; return these by the old path."""
     anew: dict[str, dict[str, Any]] = {}
@@ -156,13 +157,13 @@ def _rewrite_files(
     return anew
 
 
-def _rewrite(path: Path, hits: list[NDArray[np.bool_]], target: Path) -> dict[str, Any]:
+def _rewrite(path: Place, hits: list[NDArray[np.bool_]], target: Place) -> dict[str, Any]:
     """Write a data file without some of its rows."""
     left = 0
-    with pq.ParquetFile(path) as parquet:
+    with pq.ParquetFile(open_input(path)) as parquet:
         schema = parquet.schema_arrow
         row = schema.names[: schema.names.index(CREATED)]
-        with pq.ParquetWriter(target, schema, **file_options(row)) as writer:
+        with whole(target) as aside, pq.ParquetWriter(aside, schema, **file_options(row)) as writer:
             for number, hit in enumerate(hits):
                 rows = parquet.read_row_group(number).filter(pa.array(~hit))
                 left += len(rows)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from deepfeast.transforms.files.bucket import Place
 from deepfeast.transforms.files.write import whole
 
 NAME = "history.json"
 
 
-def read_archive(scratch: Path) -> dict[str, Any]:
+def read_archive(scratch: Place) -> dict[str, Any]:
     """Return what entries said that left the log.
 
     Parameters
@@ -39,7 +39,7 @@ def read_archive(scratch: Path) -> dict[str, Any]:
 
 
 def write_archive(
-    scratch: Path,
+    scratch: Place,
     commits: Sequence[Mapping[str, Any]],
     files: Mapping[int, Sequence[Mapping[str, Any]]],
 ) -> None:
@@ -48,7 +48,7 @@ def write_archive(
         path.write_text(json.dumps({"commits": commits, "files": files}))
 
 
-def first_entry(table: Path) -> int:
+def first_entry(table: Place) -> int:
     """Return the first version of a table that its log still tells."""
     return min(
         (number for path, number in _entries(table) if number == 0 or _is_checkpoint(path)),
@@ -56,7 +56,7 @@ def first_entry(table: Path) -> int:
     )
 
 
-def covered(table: Path, before: int) -> list[Path]:
+def covered(table: Place, before: int) -> list[Place]:
     """Return the entries of a log that a checkpoint covers, oldest first.
 
     Parameters
@@ -71,11 +71,11 @@ def covered(table: Path, before: int) -> list[Path]:
     return [path for path, number in entries if number < base]
 
 
-def _entries(table: Path) -> list[tuple[Path, int]]:
+def _entries(table: Place) -> list[tuple[Place, int]]:
     """Return the files of a log that belong to a version, oldest first, each with its version."""
-    names = sorted((table / "_delta_log").iterdir())
+    names: list[Place] = sorted((table / "_delta_log").iterdir())
     return [(path, int(path.name[:20])) for path in names if path.name[:20].isdigit()]
 
 
-def _is_checkpoint(path: Path) -> bool:
+def _is_checkpoint(path: Place) -> bool:
     return path.name.endswith(".checkpoint.parquet")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow as pa
 from deepfeast.transforms.embeddings.delta import commit_files, named_files, open_delta
 from deepfeast.transforms.embeddings.log import covered
 from deepfeast.transforms.features import CREATED
+from deepfeast.transforms.files.bucket import Place, at
 from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
@@ -49,11 +49,15 @@ def add_rejects(table: EmbeddingTable, rejects: pa.Table, run_id: str) -> None:
 def _write(table: EmbeddingTable, rejects: pa.Table, name: str) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
-    path = Path(table.rejects) / f"{name}.parquet"
+    path = _folder(table) / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as aside:
         pq.write_table(rejects, aside)
     return {"path": path.name, "size": path.stat().st_size, "rows": len(rejects)}
+
+
+def _folder(table: EmbeddingTable) -> Place:
+    return at(table.rejects, table.options)
 
 
 def read_rejects(table: EmbeddingTable) -> pa.Table | None:
@@ -99,7 +103,7 @@ def erase_rejects(table: EmbeddingTable, gone: Tombstones, name: str) -> int:
     int
         How many rejects went.
     """
-    known, folder = open_delta(table.rejects, table.options), Path(table.rejects)
+    known, folder = open_delta(table.rejects, table.options), _folder(table)
     if known is None:
         for path in folder.glob("*.parquet*"):
             path.unlink()
@@ -115,7 +119,9 @@ def erase_rejects(table: EmbeddingTable, gone: Tombstones, name: str) -> int:
 def _replace(table: EmbeddingTable, known: DeltaTable, rejects: pa.Table, name: str) -> DeltaTable:
     """Let one file of some rejects stand for all files."""
     old, part = named_files(known), _write(table, rejects, name)
-    commit_files(table.rejects, rejects.schema, [part], table=known, instead_of=old)
+    commit_files(
+        table.rejects, rejects.schema, [part], table=known, options=table.options, instead_of=old
+    )
     # A table stays as it was opened, whatever is committed.
     anew = open_delta(table.rejects, table.options)
     assert anew is not None
@@ -132,7 +138,7 @@ def _trim(table: EmbeddingTable, known: DeltaTable, keep: timedelta) -> None:
     for version in {one["version"] for one in log if one["version"] >= before}:
         seen = open_delta(table.rejects, table.options, version)
         needed |= {file["path"] for file in named_files(seen)} if seen else set()
-    folder = Path(table.rejects)
+    folder = _folder(table)
     # A file that no version names is of a run that was killed before it published.
     gone = [path for path in folder.glob("*.parquet*") if path.name not in needed]
     for path in [*gone, *covered(folder, before)]:

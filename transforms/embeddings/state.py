@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms.encoders import Encoder, build_encoder
 from deepfeast.transforms.errors import EncoderError, NeverEmbedded
+from deepfeast.transforms.files.bucket import Place, at
+from deepfeast.transforms.files.fetch import local
 
 if TYPE_CHECKING:
     from deepfeast.transforms.features import DeepFeature
@@ -60,18 +61,18 @@ def _time(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def state_path(table: str | Path, fingerprint: str) -> Path:
+def state_path(table: str | Place, fingerprint: str) -> Place:
     """Return where the state of a fingerprint lies in an embedding table's folder."""
-    return Path(table) / SCRATCH / "fitted" / f"{fingerprint}.safetensors"
+    return at(table) / SCRATCH / "fitted" / f"{fingerprint}.safetensors"
 
 
-def fitted_encoder(feature: DeepFeature, table: str | Path, fingerprint: str) -> Encoder:
+def fitted_encoder(feature: DeepFeature, table: str | Place, fingerprint: str) -> Encoder:
     """Return a feature's encoder as its embedding table has it.
 
     Parameters
     ----------
     feature : DeepFeature
-    table : str or Path
+    table : str, Path or BucketPath
         Folder of the embedding table.
     fingerprint : str
         Of the feature's vectors, from the table's newest commit.
@@ -91,7 +92,7 @@ def fitted_encoder(feature: DeepFeature, table: str | Path, fingerprint: str) ->
                 f"the encoder of {feature.name!r} is fitted by its first run, and there is no "
                 f"{path}. Run: deepfeast embed"
             )
-        encoder.load_state(path)
+        encoder.load_state(local(path))
     if encoder.fingerprint != fingerprint:
         raise EncoderError(
             f"the declared encoder of {feature.name!r} has fingerprint "

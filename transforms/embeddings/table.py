@@ -7,10 +7,9 @@ them all. The commit's metadata says which run it was, with which encoders, and 
 from __future__ import annotations
 
 import json
-import shutil
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,25 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.arrow import vector_field
+from deepfeast.transforms.embeddings.commit import META, Commit
 from deepfeast.transforms.embeddings.delta import Options, commit_files, named_files, open_delta
+from deepfeast.transforms.embeddings.lease import Lease, leased
+from deepfeast.transforms.embeddings.lock import locked
 from deepfeast.transforms.embeddings.log import read_archive
 from deepfeast.transforms.embeddings.state import SCRATCH, Fit, fits_of
-from deepfeast.transforms.errors import NeverEmbedded, RunInProgress, TableDamaged, TableError
+from deepfeast.transforms.errors import (
+    BucketError,
+    NeverEmbedded,
+    RunInProgress,
+    TableDamaged,
+    TableError,
+)
 from deepfeast.transforms.features import CREATED, DeepFeature
+from deepfeast.transforms.files.bucket import BucketPath, Place, at, remove_tree
 from deepfeast.transforms.files.place import file_source, source_uri, storage_options
+from deepfeast.transforms.files.store import told
 from deepfeast.transforms.files.table import open_table
-from deepfeast.transforms.files.write import check_writable, whole
+from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -33,55 +43,12 @@ if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
 
-META = "deepfeast"
-# What a commit that is no run was, and says of itself in its metadata.
-KINDS = ("compact", "forget", "rollback")
+log = logging.getLogger(__name__)
 # Rolling back needs the log of old versions; Delta would drop it after thirty days.
 CONFIGURATION = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One commit of an embedding table.
-
-    Attributes
-    ----------
-    version : int
-        Of the Delta table.
-    time : datetime
-        When it was published, in UTC.
-    meta : dict
-        ``run_id``, ``generation``, ``fingerprints``, ``spec``, ``counts``, ``versions`` (of
-        libraries) and what else the run noted.
-    """
-
-    version: int
-    time: datetime
-    meta: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """What was published: a ``run``, or one of `KINDS`."""
-        return next((kind for kind in KINDS if kind in self.meta), "run")
-
-    @property
-    def folder(self) -> str:
-        """Where the data files lie that it made, within the table's folder."""
-        what = self.meta.get(self.kind)
-        return what["folder"] if isinstance(what, dict) else str(self.meta["run_id"])
-
-    @property
-    def files(self) -> dict[str, list[dict[str, Any]]]:
-        """The data files of earlier versions that it wrote anew, by number of the version."""
-        what = self.meta.get(self.kind)
-        return what.get("files", {}) if isinstance(what, dict) else {}
-
-    def followed_by(self, kind: str, what: Any) -> dict[str, Any]:
-        """Return the metadata of a commit of some kind that goes on from this one."""
-        return {name: v for name, v in self.meta.items() if name not in KINDS} | {kind: what}
 
 
 class EmbeddingTable:
@@ -101,40 +68,44 @@ class EmbeddingTable:
         self.uri = uri
         self.view = view
         self.options = options
+        self.lease: Lease | None = None
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Place:
         """The table's folder."""
-        return Path(self.uri)
+        return at(self.uri, self.options)
 
     @property
-    def scratch(self) -> Path:
+    def scratch(self) -> Place:
         """Where runs work and what was fitted is kept; Delta ignores names with an underscore."""
         return self.path / SCRATCH
 
-    def work(self, run_id: str) -> Path:
+    def work(self, run_id: str) -> Place:
         """Where a run works."""
         return self.scratch / "runs" / run_id
 
-    def spill(self, fingerprint: str) -> Path:
+    def spill(self, fingerprint: str) -> Place:
         """Where runs collect the vectors of an encoder until they are published."""
         return self.scratch / "spill" / fingerprint[:16]
 
-    def data(self, run_id: str) -> Path:
+    def data(self, run_id: str) -> Place:
         """Where the data files of a run lie."""
         return self.path / run_id
 
     def discard(self, run_id: str) -> None:
         """Remove the data files of a run that will not be published."""
-        shutil.rmtree(self.data(run_id), ignore_errors=True)
+        remove_tree(self.data(run_id))
 
     def forget_beginnings(self) -> None:
         """Leave no trace of runs that never came to encode or publish anything."""
-        if self.open() is None and not any(self.scratch.glob("spill/*/*.parquet")):
-            shutil.rmtree(self.path, ignore_errors=True)
+        # In a bucket they leave no folder, and another run may have begun since.
+        if isinstance(self.path, BucketPath) or self.open() is not None:
+            return
+        if not any(self.scratch.glob("spill/*/*.parquet")):
+            remove_tree(self.path)
 
     @property
-    def marker(self) -> Path:
+    def marker(self) -> Place:
         """The file that says which version was published last."""
         return self.scratch / "published"
 
@@ -300,6 +271,9 @@ class EmbeddingTable:
             app_transactions=[Transaction("deepfeast", (expected or 0) + 1)],
             max_commit_retries=0,
         )
+        version = 0 if expected is None else expected + 1
+        if self.lease:
+            self.lease.renew()
         try:
             table = None if expected is None else open_delta(self.uri, self.options)
             if table and table.version() != expected:
@@ -316,20 +290,44 @@ class EmbeddingTable:
                 name=self.view,
                 configuration=CONFIGURATION,
             )
-            version = 0 if expected is None else expected + 1
-            self.scratch.mkdir(exist_ok=True)
+        except (CommitFailedError, DeltaError) as error:
+            # In a bucket a commit may be there although its answer got lost.
+            if not (self.lease and self._says(version, meta, error)):
+                raise RunInProgress(
+                    f"another run published to view {self.view!r} while this one worked (planned "
+                    f"on version {expected}): {error}. Nothing of this run was published; run it "
+                    f"again."
+                ) from error
+        self._mark(version)
+        return version
+
+    def _says(self, version: int, meta: dict[str, Any], error: Exception) -> bool:
+        """Tell whether a version is there and says just this of itself."""
+        table = open_delta(self.uri, self.options)
+        if table is None or table.version() < version:
+            raise BucketError(
+                f"the commit to view {self.view!r} at {self.uri} failed: {told(error)}. Nothing of "
+                f"this run was published; run it again: what it encoded is reused."
+            ) from error
+        return any(one.version == version and one.meta == meta for one in self.commits(table))
+
+    def _mark(self, version: int) -> None:
+        self.scratch.mkdir(exist_ok=True)
+        try:
             with whole(self.marker) as marker:
                 marker.write_text(str(version))
-            return version
-        except (CommitFailedError, DeltaError) as error:
-            raise RunInProgress(
-                f"another run published to view {self.view!r} while this one worked (planned on "
-                f"version {expected}): {error}. Nothing of this run was published; run it again."
-            ) from error
+        except BucketError as error:
+            # It is published all the same; an older mark is a weaker check, and no fault.
+            log.warning(f"version {version} of view {self.view!r} could not be noted: {error}")
+
+    def still_held(self) -> None:
+        """Raise RunInProgress if the lease on a table in a bucket has run out."""
+        if self.lease:
+            self.lease.check()
 
     @contextmanager
     def held(self, run_id: str) -> Iterator[None]:
-        """Hold the view while a run works; the kernel lets go when its process ends.
+        """Hold the view while a run works: no other run, compaction or vacuum can.
 
         Raises
         ------
@@ -337,28 +335,29 @@ class EmbeddingTable:
             If another process holds it; it says which.
         NotWritable
             If this process may not write there.
+        BucketError
+            If it lies in a bucket that cannot keep two runs apart.
         """
-        import fcntl
-        import os
-        import socket
-
-        held = self.scratch / "lock"
-        for path in (held, self.path / "_delta_log", Path(self.rejects) / "_delta_log"):
-            check_writable(path, f"view {self.view!r}")
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        with held.open("a+") as lock:
+        lock = self.scratch / "lock"
+        if not isinstance(lock, BucketPath):
+            with locked(lock, [Path(self.uri), Path(self.rejects)], self.view, run_id):
+                yield
+            return
+        with leased(lock, self.view, run_id) as (self.lease, taken_over):
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                raise RunInProgress(
-                    f"view {self.view!r} is held by {lock.read().strip() or 'another run'}. "
-                    f"Wait until it ends, then run again."
-                ) from error
-            lock.truncate(0)
-            lock.write(f"run {run_id}, process {os.getpid()} on {socket.gethostname()}\n")
-            lock.flush()
-            yield
+                if taken_over:
+                    self._fence()
+                yield
+            finally:
+                self.lease = None
+
+    def _fence(self) -> None:
+        """Put a commit where that of an owner who may wake up would have to go."""
+        table = self.open()
+        if table is not None:
+            schema, version = self.dataset(table).schema, table.version()
+            meta = self.commits(table)[0].followed_by("takeover", version)
+            self.publish(schema, [], meta, version, replace=False)
 
 
 def table_schema(row: Sequence[pa.Field], features: Sequence[DeepFeature]) -> pa.Schema:

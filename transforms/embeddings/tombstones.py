@@ -13,13 +13,13 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from deepfeast.transforms.embeddings.state import SCRATCH
+from deepfeast.transforms.files.bucket import Place, at
 from deepfeast.transforms.files.write import whole
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ class Tombstones:
         more = {self.hash(key): now for key in keys}
         return dataclasses.replace(self, times={**more, **self.times})
 
-    def write(self, table: str | Path) -> None:
+    def write(self, table: str | Place) -> None:
         """Keep them beside an embedding table, in its folder `table`."""
-        path = Path(table) / SCRATCH / NAME
+        path = at(table) / SCRATCH / NAME
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as aside:
             aside.write_text(json.dumps(dataclasses.asdict(self)))
@@ -107,18 +107,18 @@ def blank(cells: Any, rows: NDArray[np.bool_]) -> Any:
     return cells.take(pa.array(places, mask=rows))
 
 
-def read_tombstones(table: str | Path) -> Tombstones | None:
+def read_tombstones(table: str | Place) -> Tombstones | None:
     """Return the forgotten keys of an embedding table; None where nothing was ever forgotten."""
-    path = Path(table) / SCRATCH / NAME
+    path = at(table) / SCRATCH / NAME
     if not path.is_file():
         return None
     kept = json.loads(path.read_text())
     return Tombstones(tuple(kept["names"]), kept["salt"], kept["times"])
 
 
-def begun_forgetting(table: str | Path) -> Path:
+def begun_forgetting(table: str | Place) -> Place:
     """Return the file that is there while keys are being forgotten, and after a kill."""
-    return Path(table) / SCRATCH / BEGUN
+    return at(table) / SCRATCH / BEGUN
 
 
 def as_text(value: Any) -> str:

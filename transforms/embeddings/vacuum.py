@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from deepfeast.transforms.embeddings.commit import Commit
 from deepfeast.transforms.embeddings.log import covered, first_entry, write_archive
-from deepfeast.transforms.embeddings.table import Commit, EmbeddingTable
+from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.embeddings.versions import find_version, version_files
 from deepfeast.transforms.errors import TableError
+from deepfeast.transforms.files.bucket import Place, size_of
 
 # No reader that opened the table a day ago is still at it.
 KEEP = timedelta(hours=24)
@@ -23,11 +25,11 @@ class Swept:
 
     Attributes
     ----------
-    leftovers : list of Path
+    leftovers : list of Path or BucketPath
         Files and folders of runs that never published.
-    dropped, replaced : list of Path
+    dropped, replaced : list of Path or BucketPath
         Data files of the version that was dropped, and those whose rows others have now.
-    entries : list of Path
+    entries : list of Path or BucketPath
         Entries of the log that a checkpoint covers.
     waiting : int
         Replaced data files that stay, for readers that have the table open.
@@ -35,10 +37,10 @@ class Swept:
         Bytes that were freed.
     """
 
-    leftovers: list[Path] = field(default_factory=list)
-    dropped: list[Path] = field(default_factory=list)
-    replaced: list[Path] = field(default_factory=list)
-    entries: list[Path] = field(default_factory=list)
+    leftovers: list[Place] = field(default_factory=list)
+    dropped: list[Place] = field(default_factory=list)
+    replaced: list[Place] = field(default_factory=list)
+    entries: list[Place] = field(default_factory=list)
     waiting: int = 0
     size: int = 0
 
@@ -93,12 +95,15 @@ def sweep_leftovers(table: EmbeddingTable, swept: Swept) -> None:
     """Delete what runs left that never published, for one who holds the table."""
     there = table.open() is not None
     spare = {"_delta_log", table.scratch.name, *(_folders(table.commits()) if there else ())}
-    swept.leftovers += [path for path in table.path.iterdir() if path.name not in spare]
+    # In a bucket without a table, a run whose lease ran out may still publish: no commit that is
+    # there before its own keeps it from that.
+    if there or isinstance(table.path, Path):
+        swept.leftovers += [path for path in table.path.iterdir() if path.name not in spare]
     swept.leftovers += [*table.scratch.glob("runs/*"), *table.scratch.glob("spill/*")]
     fitted = _fingerprints(table) if there else set()
     states = table.scratch.glob("fitted/*")
     swept.leftovers += [path for path in states if path.stem not in fitted]
-    _delete(swept.leftovers, swept)
+    _delete(table, swept.leftovers, swept)
 
 
 def sweep(table: EmbeddingTable, keep: timedelta, drop: int | None = None) -> Swept:
@@ -121,7 +126,7 @@ def sweep(table: EmbeddingTable, keep: timedelta, drop: int | None = None) -> Sw
     folders = [table.path / name for name in _folders(commits)]
     for folder in folders:
         _sort(folder, needed, reading, doomed, swept)
-    _delete([*swept.dropped, *swept.replaced], swept)
+    _delete(table, [*swept.dropped, *swept.replaced], swept)
     for folder in folders:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -147,10 +152,14 @@ def _folders(commits: Sequence[Commit]) -> set[str]:
     return {name for commit in commits for name in (commit.folder, commit.meta["run_id"])}
 
 
-def _delete(paths: Sequence[Path], swept: Swept) -> None:
+def _delete(table: EmbeddingTable, paths: Sequence[Place], swept: Swept) -> None:
     for path in paths:
-        swept.size += _size(path)
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        table.still_held()
+        swept.size += size_of(path)
+        if isinstance(path, Path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        else:
+            path.remove()
 
 
 def _replaced(table: EmbeddingTable, late: Sequence[Commit]) -> set[str]:
@@ -165,7 +174,7 @@ def _replaced(table: EmbeddingTable, late: Sequence[Commit]) -> set[str]:
 
 
 def _sort(
-    folder: Path, needed: set[str], reading: set[str], doomed: set[str], swept: Swept
+    folder: Place, needed: set[str], reading: set[str], doomed: set[str], swept: Swept
 ) -> None:
     """Sort the files of a run that was published."""
     for path in folder.iterdir() if folder.is_dir() else ():
@@ -194,13 +203,8 @@ def _shorten(table: EmbeddingTable, commits: list[Commit], before: int, swept: S
     )
     swept.entries += covered(table.path, before)
     for path in swept.entries:
+        table.still_held()
         path.unlink()
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size
 
 
 def _counted(number: int, one: str, many: str = "") -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfeast.transforms.embeddings.commit import Commit
 from deepfeast.transforms.embeddings.log import first_entry, read_archive
-from deepfeast.transforms.embeddings.table import Commit, EmbeddingTable
+from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.errors import TableError
+from deepfeast.transforms.files.bucket import Place, open_input
 from deepfeast.transforms.files.damage import file_faults
 from deepfeast.transforms.times import EVENT_TIME
 
@@ -112,9 +113,10 @@ def rollback(table: EmbeddingTable, number: int) -> int:
         return table.publish(schema, files, meta, delta.version(), replace=True)
 
 
-def file_schema(path: Path) -> pa.Schema:
+def file_schema(path: Place) -> pa.Schema:
     """Return the schema of a data file as Delta writes it: it knows one name of the zone UTC."""
-    schema = pq.read_schema(path)
+    with pq.ParquetFile(open_input(path)) as file:
+        schema = file.schema_arrow
     fields = [
         field.with_type(EVENT_TIME) if getattr(field.type, "tz", None) else field
         for field in schema

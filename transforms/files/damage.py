@@ -6,19 +6,20 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from deepfeast.transforms.errors import DeepfeastError, TableError
+from deepfeast.transforms.errors import BucketError, DeepfeastError, TableError
+from deepfeast.transforms.files.bucket import BucketPath, Place, at
+from deepfeast.transforms.files.store import told
 
 
 @contextmanager
-def reading(uri: str, kind: type[DeepfeastError], mend: str) -> Iterator[None]:
+def reading(uri: str | Place, kind: type[DeepfeastError], mend: str) -> Iterator[None]:
     """Turn what goes wrong while a Delta table is opened into an error that names the culprit.
 
     Parameters
     ----------
-    uri : str
+    uri : str, Path or BucketPath
         Folder of the table.
     kind : class of error
     mend : str
@@ -28,6 +29,8 @@ def reading(uri: str, kind: type[DeepfeastError], mend: str) -> Iterator[None]:
     ------
     kind
         If the log cannot be read.
+    BucketError
+        If it lies in a bucket that refuses or does not answer.
     TableError
         If the process was forked from one that had read Delta tables.
     """
@@ -38,8 +41,16 @@ def reading(uri: str, kind: type[DeepfeastError], mend: str) -> Iterator[None]:
     except TableNotFoundError:
         raise
     except (DeltaError, OSError) as error:
-        told = log_faults(Path(uri)) or [str(error).partition("\n")[0]]
-        raise kind(f"the Delta table at {uri} cannot be read: {told[0]}. {mend}") from error
+        table = at(uri)
+        # It asks the store itself, whose answer then comes first.
+        faults = log_faults(table)
+        if not faults and isinstance(table, BucketPath):
+            raise BucketError(
+                f"the Delta table at {uri} cannot be read: {told(error)}. Its log has no faults: "
+                f"run again, and check the store."
+            ) from error
+        said = faults[0] if faults else told(error)
+        raise kind(f"the Delta table at {uri} cannot be read: {said}. {mend}") from error
     except BaseException as error:
         # Rust's panics are no Exception, and the library is poisoned from then on.
         if type(error).__name__ != "PanicException" or "fork" not in str(error).lower():
@@ -52,8 +63,15 @@ def reading(uri: str, kind: type[DeepfeastError], mend: str) -> Iterator[None]:
         ) from error
 
 
-def log_faults(table: Path) -> list[str]:
-    """Say what is wrong with the log of a local Delta table; nothing where it is whole.
+def log_faults(table: Place, contents: bool = True) -> list[str]:
+    """Say what is wrong with the log of a Delta table; nothing where it is whole.
+
+    Parameters
+    ----------
+    table : Path or BucketPath
+        Its folder.
+    contents : bool
+        Whether each entry is read.
 
     Examples
     --------
@@ -66,6 +84,8 @@ def log_faults(table: Path) -> list[str]:
     for version, path in sorted(entries.items()):
         if version - 1 not in entries and version != min(entries):
             faults.append(f"its entry {version - 1:020d}.json is missing")
+        if not contents:
+            continue
         try:
             lines = path.read_text().splitlines()
             whole = bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
@@ -76,12 +96,12 @@ def log_faults(table: Path) -> list[str]:
     return faults
 
 
-def file_faults(table: Path, files: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def file_faults(table: Place, files: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Say of data files that are not as the log says what is wrong with them.
 
     Parameters
     ----------
-    table : Path
+    table : Path or BucketPath
         Folder of the table.
     files : sequence of mapping
         ``path`` relative to it, and ``size`` in bytes.
@@ -97,13 +117,24 @@ def file_faults(table: Path, files: Sequence[Mapping[str, Any]]) -> dict[str, st
     {'a.parquet': 'the data file shop/a.parquet is missing'}
     """
     faults = {}
+    sizes = _sizes(table, [file["path"] for file in files])
     for file in files:
-        path = table / file["path"]
-        if not path.is_file():
+        path, size, known = table / file["path"], sizes.get(file["path"]), file["size"]
+        if size is None:
             faults[file["path"]] = f"the data file {path} is missing"
-        elif path.stat().st_size != file["size"]:
-            size, known = path.stat().st_size, file["size"]
+        elif size != known:
             faults[file["path"]] = (
                 f"the data file {path} has {size:,} bytes, its log says {known:,}"
             )
     return faults
+
+
+def _sizes(table: Place, names: Sequence[str]) -> dict[str, int]:
+    """Return the bytes of files in a folder; in a bucket one list says it of all."""
+    if not names:
+        return {}
+    if isinstance(table, BucketPath):
+        start = len(str(table)) + 1
+        return {str(path)[start:]: stat.st_size for path, stat in table.walk()}
+    paths = {name: table / name for name in names}
+    return {name: path.stat().st_size for name, path in paths.items() if path.is_file()}

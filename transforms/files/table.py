@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from deepfeast.transforms.arrow import as_read, says_packed, vectors_to_matrix
 from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import ColumnNotFound, SourceError, SpecError
+from deepfeast.transforms.files.bucket import at
 from deepfeast.transforms.files.damage import reading
 from deepfeast.transforms.files.row_groups import RowGroup
 from deepfeast.transforms.files.schema import plain_schema
@@ -302,7 +303,9 @@ def _delta(path: str, storage_options: dict[str, str] | None) -> ds.Dataset:
     if local and not (Path(path) / "_delta_log").is_dir():
         raise FileNotFoundError(path)
     try:
-        with reading(path, SourceError, "Restore it from a backup, or write it anew."):
+        with reading(
+            at(path, storage_options), SourceError, "Restore it from a backup, or write it anew."
+        ):
             table = DeltaTable(path, storage_options=storage_options)
     except TableNotFoundError:
         raise FileNotFoundError(path) from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deepfeast.transforms.errors import NotWritable
+from deepfeast.transforms.files.bucket import Place
 
 
 def check_writable(path: Path, what: str) -> None:
@@ -48,11 +50,12 @@ def check_writable(path: Path, what: str) -> None:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and rename it to the one wanted once all is written.
+def whole(path: Place) -> Iterator[Path]:
+    """Give a path on disk to write to, and put the file where it is wanted once all is written.
 
     Where the writing fails nothing of that name appears, and a file that was there stays as it
-    was; where the process is killed a ``.tmp`` is left beside it.
+    was; where the process is killed a ``.tmp`` is left beside it. An object store gets the file
+    in one step, as it shows no half of an upload.
 
     Examples
     --------
@@ -65,6 +68,12 @@ def whole(path: Path) -> Iterator[Path]:
     >>> path.read_text()
     'red'
     """
+    if not isinstance(path, Path):
+        with tempfile.TemporaryDirectory(prefix="deepfeast-") as folder:
+            written = Path(folder) / path.name
+            yield written
+            path.write_bytes(written)
+        return
     aside = path.with_name(f"{path.name}.tmp")
     try:
         yield aside

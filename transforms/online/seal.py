@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.transforms.errors import HalfMaterialized, RunInProgress, SignatureMismatch
 
 if TYPE_CHECKING:
-    from deepfeast.transforms.embeddings.table import Commit
+    from deepfeast.transforms.embeddings.commit import Commit
 
 SEAL_FEATURE = "_deepfeast_seal"
 

@@ -5,7 +5,7 @@ import pytest
 
 from deepfeast.pipelines.embed.job import Run
 from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
-from deepfeast.transforms.embeddings.table import Commit
+from deepfeast.transforms.embeddings.commit import Commit
 from deepfeast.transforms.errors import DeepfeastError
 
 PARTS = [

@@ -81,7 +81,7 @@ def encode(job, *rows):
         "hash": [content_hash(TITLES[row]) for row in rows],
     }
     pq.write_table(pa.table(listed), job.folder.todo("vec"))
-    element = (job.source.slices[0], "vec", str(job.folder.todo("vec")))
+    element = (job.source.slices[0], "vec", job.folder.todo("vec"))
     return sum(EncodeSlice(job).process(element))
 
 

@@ -6,6 +6,7 @@ from deepfeast.transforms.embeddings.state import fits_of, fitted_encoder, state
 from deepfeast.transforms.encoders import build_encoder
 from deepfeast.transforms.errors import EncoderError, NeverEmbedded
 from deepfeast.transforms.features import DeepFeature
+from deepfeast.transforms.files.fetch import local
 
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 SHORT = DeepFeature("vec", column="title", encoder=WORDS, reduce="pca:1")
@@ -18,7 +19,7 @@ def fitted(tmp_path):
     encoder.fit(["x y", "xxx y", "xxxxx y"])
     path = state_path(tmp_path, encoder.fingerprint)
     path.parent.mkdir(parents=True)
-    encoder.save_state(path)
+    encoder.save_state(local(path))
     return tmp_path, encoder.fingerprint
 
 

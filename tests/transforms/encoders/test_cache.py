@@ -19,5 +19,5 @@ def test_what_was_fitted_comes_from_its_file(tmp_path):
     fitted = build_encoder(short)
     fitted.fit(["x y", "xxx y", "xxxxx y"])
     fitted.save_state(tmp_path / "state.safetensors")
-    encoder = loaded(short, state=str(tmp_path / "state.safetensors"))
+    encoder = loaded(short, state=tmp_path / "state.safetensors")
     assert encoder.encode(["xxxxx y"]).tolist() == [[2]]
