@@ -8,8 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 import uuid
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -71,13 +73,21 @@ class Shirts:
     folder : Path
     features : mapping of str to str
         Column by name of the deep feature; all of them count the letters of words.
+    uri : str, optional
+        Where the embedding table lies, if not in the repo.
     """
 
-    def __init__(self, folder: Path, features: dict[str, str] | None = None, **source: Any):
+    def __init__(
+        self,
+        folder: Path,
+        features: dict[str, str] | None = None,
+        uri: str | None = None,
+        **source: Any,
+    ):
         from feast import Entity, FeatureStore, FileSource, ValueType
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.folder, self.uri = folder, uri
         (folder / "feature_store.yaml").write_text(
             "project: shirts\nregistry: registry.db\nprovider: local\n"
             "online_store: {type: sqlite, path: online.db}\n"
@@ -98,6 +108,7 @@ class Shirts:
             name="deep",
             entities=[self.entity],
             source=self.source,
+            table=self.uri,
             features=[
                 DeepFeature(name, column=column, encoder=encoder, **options)
                 for name, column in self.features.items()
@@ -137,7 +148,7 @@ class Shirts:
         """Return all rows of the embedding table."""
         from deltalake import DeltaTable
 
-        return DeltaTable(str(self.table)).to_pyarrow_table().to_pylist()
+        return DeltaTable(self.uri or str(self.table)).to_pyarrow_table().to_pylist()
 
 
 @pytest.fixture
@@ -166,6 +177,45 @@ def wait_for(port, process):
         assert process.poll() is None, "the server ended at once"
         time.sleep(0.05)
     raise AssertionError("the server did not answer within 10 seconds")
+
+
+@pytest.fixture(scope="session")
+def s3_port():
+    for needed in ("moto", "flask_cors", "obstore"):
+        pytest.importorskip(needed, reason=f"{needed} is not installed: no S3 server to try")
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    wait_for(port, server)
+    yield port
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def bucket(s3_port, monkeypatch):
+    """The URI of an empty bucket on a real S3 server, which the environment names."""
+    for name, value in store_environment(s3_port).items():
+        monkeypatch.setenv(name, value)
+    return make_bucket(s3_port)
+
+
+def store_environment(port):
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "keeper",
+        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-test",
+        "AWS_REGION": "us-east-1",
+    }
+
+
+def make_bucket(port):
+    name = f"shop-{uuid.uuid4().hex[:8]}"
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/{name}", method="PUT")
+    urllib.request.urlopen(asked, timeout=30).close()
+    return f"s3://{name}"
 
 
 @pytest.fixture(scope="session")

@@ -45,9 +45,8 @@ def parquet(session: Session, files: Sequence[Place]) -> Relation | None:
 
 
 def _fetched(session: Session, files: Sequence[Place]) -> list[Path]:
-    row = session.execute("select current_setting('temp_directory')").fetchone()
-    assert row is not None
-    folder = Path(row[0]) / "fetched"
+    [(spills,)] = session.sql("select current_setting('temp_directory')").fetchall()
+    folder = Path(spills) / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
 
     def copy(file: Place) -> Path:

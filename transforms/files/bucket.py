@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from deepfeast.transforms.errors import BucketError
+from deepfeast.transforms.files.ranges import BUFFER, Ranges
 from deepfeast.transforms.files.store import asking, opened
 
 log = logging.getLogger(__name__)
@@ -181,12 +182,15 @@ class BucketPath:
         with asking(self):
             yield from obstore.get(self.store, self.key).stream(min_chunk_size=8 << 20)
 
-    def open_input(self) -> Any:
+    def open_input(self) -> io.BufferedReader:
         """Open the object for reading in parts."""
+        return io.BufferedReader(Ranges(self.stat().st_size, self._range), BUFFER)
+
+    def _range(self, start: int, stop: int) -> bytes:
         import obstore
 
         with asking(self):
-            return obstore.open_reader(self.store, self.key)
+            return bytes(obstore.get_range(self.store, self.key, start=start, end=stop))
 
     def write_bytes(self, data: Any) -> None:
         """Write an object, whole, whatever was there."""
