@@ -8,10 +8,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -21,6 +19,16 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Bring in the fixtures of modules beside this one, by path: tests are no package."""
+    for name in ("buckets", "sparks"):
+        path = ROOT / "tests" / f"{name}.py"
+        found: Any = importlib.util.spec_from_file_location(f"fixtures_{name}", path)
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        config.pluginmanager.register(module)
 
 
 @pytest.fixture(scope="session")
@@ -180,45 +188,6 @@ def wait_for(port, process):
 
 
 @pytest.fixture(scope="session")
-def s3_port():
-    for needed in ("moto", "flask_cors", "obstore"):
-        pytest.importorskip(needed, reason=f"{needed} is not installed: no S3 server to try")
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    quiet = subprocess.DEVNULL
-    server = subprocess.Popen(command, stdout=quiet, stderr=quiet)
-    wait_for(port, server)
-    yield port
-    server.terminate()
-    server.wait()
-
-
-@pytest.fixture
-def bucket(s3_port, monkeypatch):
-    """The URI of an empty bucket on a real S3 server, which the environment names."""
-    for name, value in store_environment(s3_port).items():
-        monkeypatch.setenv(name, value)
-    return make_bucket(s3_port)
-
-
-def store_environment(port):
-    return {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "keeper",
-        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-test",
-        "AWS_REGION": "us-east-1",
-    }
-
-
-def make_bucket(port):
-    name = f"shop-{uuid.uuid4().hex[:8]}"
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/{name}", method="PUT")
-    urllib.request.urlopen(asked, timeout=30).close()
-    return f"s3://{name}"
-
-
-@pytest.fixture(scope="session")
 def redis_port():
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is not installed")
@@ -358,66 +327,6 @@ class Postgres:
 def postgres(postgres_port: int) -> Postgres:
     """An empty schema of a warehouse."""
     return Postgres(postgres_port, f"s{uuid.uuid4().hex[:12]}")
-
-
-class Spark:
-    """A session of Spark on this machine, and how Feast is told of it.
-
-    Attributes
-    ----------
-    session : SparkSession
-        Its clock is that of New York: what takes it for UTC is off.
-    block : dict
-        What stands under ``offline_store:`` of a repo on it.
-    """
-
-    def __init__(self, folder: Path):
-        from pyspark.sql import SparkSession
-
-        conf = {
-            "spark.master": "local[2]",
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-            "spark.driver.memory": "512m",
-            "spark.driver.host": "127.0.0.1",
-            # Less to compile, for tables of a few rows.
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-            "spark.sql.shuffle.partitions": "1",
-            "spark.sql.catalogImplementation": "in-memory",
-            "spark.sql.warehouse.dir": str(folder),
-            "spark.sql.session.timeZone": "America/New_York",
-        }
-        self.block = {"type": "spark", "spark_conf": conf}
-        builder = SparkSession.builder
-        for name, value in conf.items():
-            builder = builder.config(name, value)
-        self.session = builder.getOrCreate()
-        self.session.sparkContext.setLogLevel("OFF")
-
-    def table(self, rows: str, types: str = "") -> str:
-        """Make a view of rows of SQL under a name of its own; it ends with the session."""
-        name = f"t{uuid.uuid4().hex[:12]}"
-        self.session.sql(f"SELECT * FROM VALUES {rows} AS rows({types})").createTempView(name)
-        return name
-
-    def source(self, table: str, time: str = "event_timestamp", **options: Any) -> Any:
-        """Declare a source of the session."""
-        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
-
-        return SparkSource(name=table, table=table, timestamp_field=time, **options)
-
-
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A warehouse of Spark, as a session on this machine."""
-    pytest.importorskip(
-        "pyspark", reason="pyspark is not installed: pip install 'deepfeast[spark]'"
-    )
-    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
-        pytest.skip("Java is not installed")
-    found = Spark(tmp_path_factory.mktemp("spark"))
-    yield found
-    found.session.stop()
 
 
 @pytest.fixture

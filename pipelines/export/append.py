@@ -8,7 +8,6 @@ reads can tell rows that came twice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.export.place import Place
     from deepfeast.pipelines.export.rows import Batch, RunRows
     from deepfeast.transforms.embeddings.tombstones import Tombstones
+    from deepfeast.transforms.files import bucket
     from deepfeast.transforms.warehouse.target import Layout
 
 
@@ -31,7 +31,7 @@ def append(
     place: Place,
     rows: RunRows,
     stones: Tombstones | None,
-    scratch: Path,
+    scratch: bucket.Place,
     report: Callable[..., None],
 ) -> Exported:
     """Append the rows of the runs that are not there yet, run by run.

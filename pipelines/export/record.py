@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
+from deepfeast.transforms.files.bucket import Place
 from deepfeast.transforms.files.write import whole
 
 NAME = "exports.json"
@@ -37,12 +37,12 @@ class Export:
     runs: list[str] = field(default_factory=list)
 
 
-def read_exports(scratch: Path) -> dict[str, Export]:
+def read_exports(scratch: Place) -> dict[str, Export]:
     """Return the exports of a table by where they went.
 
     Parameters
     ----------
-    scratch : Path
+    scratch : Path or BucketPath
         Where the table keeps what is no data.
     """
     path = scratch / NAME
@@ -51,7 +51,7 @@ def read_exports(scratch: Path) -> dict[str, Export]:
     return {where: Export(**one) for where, one in json.loads(path.read_text()).items()}
 
 
-def keep_export(scratch: Path, where: str, export: Export) -> None:
+def keep_export(scratch: Place, where: str, export: Export) -> None:
     """Note an export, in the place of what was known of it."""
     exports = {**read_exports(scratch), where: export}
     with whole(scratch / NAME) as path:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from deepfeast.pipelines.export.record import read_exports
+from deepfeast.transforms.files.bucket import Place
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Certificate:
         return "\n".join([*told, f"  certificate: {self.path}"] if self.path else told)
 
 
-def copies(scratch: Path, view: str) -> Iterator[Remains]:
+def copies(scratch: Place, view: str) -> Iterator[Remains]:
     """Name the places in a warehouse that a view was exported to."""
     for where, export in sorted(read_exports(scratch).items()):
         again = f"Run deepfeast export {view} --to {export.to}: it deletes them there."
