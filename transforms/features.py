@@ -18,11 +18,12 @@ from deepfeast.transforms.errors import FeatureNotFound, SpecError, did_you_mean
 SPEC_TAG = "deepfeast"
 SPEC_VERSION = 1
 CREATED = "created_timestamp"
-_LATER = {"fit_until": None, "storage": "float32"}
+_LATER = {"fit_until": None, "storage": "float32", "vector_index": None}
 _WORDS = {
     "precision": ("fast", "exact"),
     "pool": ("mean", "max"),
     "storage": ("float32", "int8"),
+    "vector_index": (None, "cosine", "L2", "L1", "inner_product"),
 }
 _HOST = re.compile(r"\.?[\w-]+(\.[\w-]+)*")
 
@@ -60,6 +61,9 @@ class DeepFeature:
         ``"int8"`` keeps a vector as whole numbers from -127 to 127 and a scale for every 64 of
         them, in the embedding table and the online store: a quarter of the bytes. Whoever reads
         gets float32, the same numbers everywhere. Part of the fingerprint.
+    vector_index : {"cosine", "L2", "L1", "inner_product"}, optional
+        Feast's ``retrieve_online_documents_v2`` finds this feature in an online store that searches
+        vectors, by this distance where the store keeps an index for one. One feature of a view.
 
     Examples
     --------
@@ -79,6 +83,7 @@ class DeepFeature:
     allow_hosts: tuple[str, ...] = ()
     fit_until: str | None = None
     storage: str = "float32"
+    vector_index: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -92,6 +97,11 @@ class DeepFeature:
                     f"{field}={getattr(self, field)!r} on deep feature {self.name!r}: "
                     f"expected one of {', '.join(map(repr, allowed))}."
                 )
+        if self.vector_index and self.storage != "float32":
+            raise SpecError(
+                f"vector_index={self.vector_index!r} on deep feature {self.name!r}: Feast's search "
+                f"reads float32, and storage={self.storage!r} keeps other numbers. Leave one out."
+            )
         hosts = self.allow_hosts
         if isinstance(hosts, str) or not all(_HOST.fullmatch(host) for host in hosts):
             raise SpecError(

@@ -107,6 +107,8 @@ def deep_feature_view(
                 name=feature.name,
                 dtype=Array(Float32),
                 vector_length=encoders[feature.name].dim,
+                vector_index=feature.vector_index is not None,
+                vector_search_metric=feature.vector_index,
                 description=f"{feature.column} through {feature.encoder}{_kept(feature)}",
             )
             for feature in spec.features
@@ -137,6 +139,12 @@ def _check(spec: DeepViewSpec, source: DataSource) -> None:
     if twice:
         raise SpecError(
             f"two features of view {spec.name!r} are called {', '.join(sorted(twice))}."
+        )
+    searched = [feature.name for feature in spec.features if feature.vector_index]
+    if len(searched) > 1:
+        raise SpecError(
+            f"view {spec.name!r} gives {' and '.join(searched)} a vector_index, and Feast searches "
+            f"one feature of a view. Declare the others in a view of their own."
         )
     from feast.data_source import KafkaSource, KinesisSource, PushSource, RequestSource
 

@@ -27,6 +27,8 @@ def test_an_ordinary_view_has_no_spec():
         ({"precision": "quick"}, "'fast', 'exact'"),
         ({"pool": "median"}, "'mean', 'max'"),
         ({"storage": "int4"}, "'float32', 'int8'"),
+        ({"vector_index": "near"}, "None, 'cosine', 'L2'"),
+        ({"vector_index": "L2", "storage": "int8"}, "Feast's search reads float32"),
         ({"allow_hosts": "photos.example.org"}, "a list of names of hosts"),
         ({"allow_hosts": ["https://photos.example.org"]}, "without scheme, port or path"),
     ],

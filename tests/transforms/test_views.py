@@ -24,6 +24,17 @@ def test_a_declaration_becomes_a_plain_view_with_its_vectors_length():
     assert (field.name, field.vector_length) == ("vec", 3)
 
 
+def test_one_feature_may_be_searched_by_its_vectors_as_feast_declares_it():
+    vec = DeepFeature("vec", column="title", encoder=WORDS, vector_index="cosine")
+    declared = view(DeepFeature("plain", column="title", encoder=WORDS), vec).features
+    found = {one.name: (one.vector_index, one.vector_search_metric) for one in declared}
+    assert found == {"plain": (False, None), "vec": (True, "cosine")}
+    with pytest.raises(
+        SpecError, match="gives vec and other a vector_index, and Feast searches one"
+    ):
+        view(vec, DeepFeature("other", column="title", encoder=WORDS, vector_index="L2"))
+
+
 def test_the_registry_gives_back_an_equal_spec(tmp_path):
     (tmp_path / "feature_store.yaml").write_text(
         "project: shirts\nregistry: registry.db\nprovider: local\n"

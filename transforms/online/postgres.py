@@ -13,7 +13,9 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.feast_api import postgres_connection, postgres_table
+from deepfeast.transforms.online.protos import to_vectors
 from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
 from deepfeast.transforms.online.table import (
     Key,
@@ -21,6 +23,7 @@ from deepfeast.transforms.online.table import (
     OnlineTable,
     search_texts,
 )
+from deepfeast.transforms.warehouse.binary import REALS, real_arrays, takes_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from feast import FeatureView, RepoConfig
 
 LISTED = 10_000
+BYTES = 17  # the number of the type bytea
 # Of Feast's table, where neither search by vector nor by number is on.
 COLUMNS = {
     "entity_key",
@@ -146,23 +150,37 @@ class PostgresTable(OnlineTable):
             names,
             len(names),
         ]
+        column, vector = "", ""
+        name, dim = self._searched
+        if name in rows.values:
+            # All vectors as one array, of which each row takes its own.
+            found = [rows.values[name][row] for row in order]
+            matrix = to_vectors(found, dim, self._kinds[name])
+            column = ", vector_value"
+            vector = (
+                ", CASE WHEN name = %b::text AND value <> '' THEN (%b::float4[])"
+                "[(row - 1)::int4 * %b::int4 + 1 : row::int4 * %b::int4]::vector END"
+            )
+            sent = [name, real_arrays(matrix.reshape(1, -1))[0], dim, dim, *sent]
         insert = self._sql(
             "INSERT INTO {} AS stored "
-            "(entity_key, feature_name, value, value_text, event_ts, created_ts) "
-            "SELECT key, name, value, text, time, created "
+            f"(entity_key, feature_name, value, value_text, event_ts, created_ts{column}) "
+            f"SELECT key, name, value, text, time, created{vector} "
             "FROM unnest(%b::bytea[], %b::text[]) WITH ORDINALITY AS cells(value, text, n) "
             "JOIN unnest(%b::bytea[], %b::timestamp[], %b::timestamp[]) WITH ORDINALITY "
             "AS keys(key, time, created, row) ON row = (n - 1) / %b::int8 + 1 "
             "JOIN unnest(%b::text[]) WITH ORDINALITY "
             "AS names(name, place) ON place = (n - 1) %% %b::int8 + 1 ORDER BY n "
             "ON CONFLICT (entity_key, feature_name) DO UPDATE SET "
-            "value = excluded.value, value_text = excluded.value_text, vector_value = NULL, "
+            "value = excluded.value, value_text = excluded.value_text, "
+            "vector_value = excluded.vector_value, "
             "event_ts = excluded.event_ts, created_ts = excluded.created_ts "
             "WHERE stored.event_ts IS NULL OR excluded.event_ts >= stored.event_ts"
         )
         with self._connection() as connection, connection.transaction():
             if epoch is not None:
                 check_epoch(self.view.name, self._hold_seal(connection, "SHARE"), epoch)
+            takes_ready(connection, REALS)
             # Planned anew for the length of these arrays: a plan for any length joins by loops.
             written: int = connection.execute(insert, sent, prepare=False).rowcount
         return written // len(names)
@@ -170,11 +188,31 @@ class PostgresTable(OnlineTable):
     @cached_property
     def _plain(self) -> bool:
         """Whether the table has the columns alone that are written here."""
-        if getattr(self.config.online_store, "vector_enabled", False):
+        if getattr(self.config.online_store, "vector_enabled", False) and not self._searched[1]:
             return False
         with self._connection(autocommit=True) as connection:
             found = connection.execute(self._sql("SELECT * FROM {} LIMIT 0"))
-        return {column.name for column in found.description} == COLUMNS
+        types = {column.name: column.type_code for column in found.description}
+        if self._searched[1] and types.get("vector_value") == BYTES:
+            raise SpecError(
+                f"view {self.view.name!r}: its table in PostgreSQL was made without "
+                f"vector_enabled, so that Feast cannot search it. DROP TABLE "
+                f"{self._table.as_string(None)}; then feast apply, and feast materialize, which "
+                f"brings all rows again."
+            )
+        return types.keys() == COLUMNS
+
+    @cached_property
+    def _searched(self) -> tuple[str, int]:
+        """The feature that Feast's search by vector finds, and its length; nothing where none is.
+
+        Feast itself keeps all vectors of a row for it, also such as have other lengths.
+        """
+        if getattr(self.config.online_store, "vector_enabled", False):
+            for field in self.view.features:
+                if field.vector_index and field.vector_length:
+                    return field.name, field.vector_length
+        return "", 0
 
     @cached_property
     def _kinds(self) -> dict[str, Any]:
