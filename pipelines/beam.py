@@ -5,22 +5,31 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.transforms import errors
-from deepfeast.transforms.cores import cores
 
 if TYPE_CHECKING:
     import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.runner import PipelineResult
 
 log = logging.getLogger(__name__)
-DEFAULT_RUNNER = "FnApiRunner"
 # The last is what numpy says of it.
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
+# A worker that has gone, as Prism, Flink, Spark, Dataflow and Beam's own runner say it.
+LOST = re.compile(
+    r"SDK worker disconnected|TaskManager .*no longer reachable|heartbeat of TaskManager"
+    r"|closed by remote task manager|ExecutorLostFailure|Lost executor|worker lost contact"
+    r"|Worker process .* exit"
+)
+# Prism waits for a worker a minute, whatever it is asked.
+NEVER_BEGAN = re.compile(r"didn't get control connection")
+ATTEMPTS = 2
 # Beam ends the text of a worker's error with the step; where it could not, a traceback goes on.
 STEP = r" \[while running '[^'\n]*'\]"
 WORKER_ERROR = re.compile(
@@ -28,40 +37,6 @@ WORKER_ERROR = re.compile(
     rf"(?:{STEP}|\n\n(?:During handling of|The above exception was)|\nTraceback|\s*\Z)",
     re.DOTALL,
 )
-
-
-def pipeline_options(options: Sequence[str]) -> PipelineOptions:
-    """Read Beam options; the runner is FnApiRunner unless another is named.
-
-    Raises
-    ------
-    SpecError
-        If the runner is one that loses data, or an option is unknown.
-    """
-    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-
-    parsed = PipelineOptions(list(options))
-    standard = parsed.view_as(StandardOptions)
-    runner = (standard.runner or DEFAULT_RUNNER).split(".")[-1]
-    if runner == "DaskRunner":
-        raise errors.SpecError(
-            "DaskRunner is refused: it mixes tagged outputs and drops what finish_bundle emits, so "
-            "rows would be lost without a word. Use FnApiRunner, or FlinkRunner, SparkRunner or "
-            "DataflowRunner for a cluster."
-        )
-    # The bare DirectRunner would download another runner's binary before it starts.
-    standard.runner = (
-        DEFAULT_RUNNER if runner == "DirectRunner" else standard.runner or DEFAULT_RUNNER
-    )
-    return parsed
-
-
-def local_threads(options: Sequence[str]) -> int:
-    """Return the threads that each local worker may use without crowding the others."""
-    from apache_beam.options.pipeline_options import DirectOptions
-
-    workers = pipeline_options(options).view_as(DirectOptions).direct_num_workers or 1
-    return max(1, cores() // workers)
 
 
 def run_stage(
@@ -76,12 +51,18 @@ def run_stage(
 ) -> None:
     """Run one DoFn over references on the chosen runner, and wait for it.
 
+    A single element of a DoFn that is `light` is done in this process: there is nothing to spread,
+    and workers elsewhere take seconds to begin. Where a worker is lost the stage is run once
+    more; it must do no harm to do an element twice.
+
     Parameters
     ----------
     name : str
         Label of the stage.
     elements : sequence
         References, small enough to cross a shuffle: it spreads them over the workers.
+    dofn : DoFn
+        With a method `begun`, if it can tell that a worker has begun, and `light` if it is.
     done : callable
         Counts the units done so far, from the files that workers left.
     total : int
@@ -93,11 +74,34 @@ def run_stage(
     ------
     DeepfeastError
         What a worker raised, as it raised it.
+    WorkerError
+        If no worker begins, no job server answers, or workers are lost again and again.
     """
-    import apache_beam as beam
-
     if not elements:
         return
+    here = len(elements) == 1 and getattr(dofn, "light", False)
+    chosen = () if here else options
+    with _watched(name, done, total, progress, note):
+        for attempt in range(ATTEMPTS):
+            try:
+                result = _run_once(name, elements, dofn, chosen)
+                break
+            except errors.WorkerLost as error:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                log.warning(f"{name}: {error} Trying once more.")
+    progress(name, total, total, note())
+    counts = counters(result)
+    log.debug(f"{name}: {counts}", extra={"fields": {"stage": name.lower(), "counters": counts}})
+
+
+def _run_once(
+    name: str, elements: Sequence[Any], dofn: beam.DoFn, options: Sequence[str]
+) -> PipelineResult:
+    import apache_beam as beam
+
+    from deepfeast.pipelines.options import pipeline_options
+
     pipeline = beam.Pipeline(options=pipeline_options(options))
     _ = (
         pipeline
@@ -105,15 +109,73 @@ def run_stage(
         | "References" >> beam.Create(elements)
         | name >> beam.ParDo(dofn)
     )
-    with _watched(name, done, total, progress, note):
-        try:
-            result = pipeline.run()
+    return finished(pipeline, getattr(dofn, "begun", None))
+
+
+def finished(pipeline: beam.Pipeline, begun: Callable[[], bool] | None = None) -> PipelineResult:
+    """Run a pipeline and wait for its end; raise what a worker raised, as it raised it.
+
+    Parameters
+    ----------
+    begun : callable, optional
+        Tells that a worker has begun; where none does in time, the job is cancelled.
+    """
+    from deepfeast.pipelines.options import start_timeout
+
+    limit = start_timeout(pipeline.options)
+    late = threading.Event()
+    try:
+        result = pipeline.run()
+        with _expected(begun, limit, result.cancel, late):
             result.wait_until_finish()
-        except Exception as error:
-            raise original_error(error) from error
-    progress(name, total, total, note())
-    counts = counters(result)
-    log.debug(f"{name}: {counts}", extra={"fields": {"stage": name.lower(), "counters": counts}})
+    except Exception as error:
+        told = no_worker(f"{limit:,.0f} s") if late.is_set() else original_error(error)
+        if told is error:
+            # Not from itself: whoever follows its causes would never come to an end.
+            raise
+        raise told from error
+    return result
+
+
+@contextmanager
+def _expected(
+    begun: Callable[[], bool] | None,
+    limit: float | None,
+    cancel: Callable[[], object],
+    late: threading.Event,
+) -> Iterator[None]:
+    """Cancel a job of which no worker has begun in time."""
+    stop = threading.Event()
+
+    def watch(begun: Callable[[], bool], limit: float) -> None:
+        until = time.monotonic() + limit
+        while not begun():
+            if time.monotonic() > until:
+                late.set()
+                cancel()
+                return
+            if stop.wait(min(1.0, limit)):
+                return
+
+    if begun is None or limit is None:
+        yield
+        return
+    thread = threading.Thread(target=watch, args=(begun, limit), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+
+
+def no_worker(limit: str) -> errors.WorkerError:
+    """Say that an engine has taken a job, and no worker has begun."""
+    return errors.WorkerError(
+        f"no worker began within {limit}. The engine has taken the job, but either has no "
+        f"free slot, or its workers cannot start: the `python` that the worker pool finds first on "
+        f"its path must have deepfeast and the same Beam as here. Look into the pool's log, "
+        f"or start it as `deepfeast workers`. --worker_start_timeout=SECONDS waits longer."
+    )
 
 
 @contextmanager
@@ -188,10 +250,20 @@ def original_error(error: BaseException) -> BaseException:
         told = re.sub(rf"{STEP}\Z", "", text)
         return error if told == text else type(error)(told)
     # The last one: those before it led to it.
-    for found in reversed(list(WORKER_ERROR.finditer(text))):
-        kind = getattr(errors, found["kind"], None)
+    for told_so in reversed(list(WORKER_ERROR.finditer(text))):
+        kind = getattr(errors, told_so["kind"], None)
         if isinstance(kind, type) and issubclass(kind, errors.DeepfeastError):
-            return kind(found["message"])
+            return kind(told_so["message"])
+    if found := LOST.search(text):
+        began = text.rfind("\n", 0, found.start()) + 1
+        said = textwrap.shorten(text[began:].splitlines()[0], 200)
+        return errors.WorkerLost(
+            f"a worker was lost in the middle of its work ({said}). Nothing is lost with it, or "
+            f"written twice: run again. Where it is lost again, look at its log and at how much "
+            f"memory it may use."
+        )
+    if NEVER_BEGAN.search(text):
+        return no_worker("a minute")
     if DISK_FULL.search(text):
         return errors.DiskFull(
             "the disk is full. The published table is untouched; free "

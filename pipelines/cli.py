@@ -147,6 +147,25 @@ def doctor(
 
 
 @app.command()
+def workers(
+    port: Annotated[int, typer.Option(help="Port that the engine finds the pool at.")] = 50000,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen at. Whoever reaches it can run code here."),
+    ] = "localhost",
+) -> None:
+    """Keep workers for the jobs of an engine beside it, with networks that stay loaded.
+
+    Example: deepfeast workers --port 50000
+    """
+    from deepfeast.pipelines.workers import serve
+
+    server, found = serve(f"{host}:{port}")
+    print(f"workers: --environment_type=EXTERNAL --environment_config={host}:{found}", flush=True)
+    server.wait_for_termination()
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to work in.")] = Path("demo"),
     listings: Annotated[int, typer.Option(min=200, help="How many listings to generate.")] = 2400,

@@ -17,7 +17,7 @@ from apache_beam.metrics import Metrics
 
 from deepfeast.transforms.arrow import matrix_to_vectors
 from deepfeast.transforms.encoders import build_encoder
-from deepfeast.transforms.encoders.cache import loaded
+from deepfeast.transforms.encoders.cache import loaded, turn
 from deepfeast.transforms.encoders.column import encode_column, open_reader
 from deepfeast.transforms.errors import ColumnNotFound, SpecError
 from deepfeast.transforms.features import DeepFeature
@@ -129,7 +129,8 @@ class _EmbedBatch(beam.DoFn):
                     f"call the deep feature something else."
                 )
             column = batch.column(batch.schema.get_field_index(feature.column))
-            encoded = encode_column(column, encoder, reader)
+            with turn(self.threads):
+                encoded = encode_column(column, encoder, reader)
             vectors = matrix_to_vectors(encoded.vectors, ~np.isnan(encoded.vectors[:, 0]))
             batch = batch.append_column(feature.name, vectors)
             count("values", feature.name, len(vectors) - vectors.null_count)

@@ -9,6 +9,8 @@
     │   ├── EncoderNotFound       no encoder answers to that string
     │   └── FeatureNotFound       no view, service or feature of that name
     ├── EncoderError              an encoder cannot be loaded, or breaks its contract
+    ├── WorkerError               an engine's workers did not begin, or its server does not answer
+    │   └── WorkerLost            one of them went in the middle of its work
     ├── TableError                the embedding table refuses
     │   ├── DiskFull              no space is left
     │   ├── NotWritable           a folder or a lock is somebody else's
@@ -107,6 +109,16 @@ class EncoderError(DeepfeastError):
     """An encoder cannot be loaded, or breaks its contract."""
 
     exit_code = 69
+
+
+class WorkerError(DeepfeastError):
+    """The workers of an engine did not begin, or its job server does not answer."""
+
+    exit_code = 69
+
+
+class WorkerLost(WorkerError):
+    """A worker went in the middle of its work."""
 
 
 class TableError(DeepfeastError):

@@ -10,6 +10,7 @@ so a job that is killed leaves finished files or none, and the next run can use 
 ``notes/``     by feature and slice: the engine used, and what the encoder counted
 ``rows/``      the new rows in parts, each with the place of its vectors; what places mean
 ``parts/``     by part: the data file that was written of it
+``workers/``   by stage: an empty file of each worker that has begun
 =============  ===============================================================================
 
 Vectors are spilled outside of it, in a folder of their encoder that outlives the run.
@@ -18,7 +19,6 @@ Vectors are spilled outside of it, in a folder of their encoder that outlives th
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections import Counter
@@ -33,12 +33,12 @@ import pyarrow.parquet as pq
 
 from deepfeast.transforms.files.bucket import BucketPath, Place, at, open_input, remove_tree
 from deepfeast.transforms.files.fetch import local
-from deepfeast.transforms.files.write import whole
+from deepfeast.transforms.files.write import attempt, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FOLDERS = ("hashes", "rejects", "todo", "notes", "rows", "parts")
+FOLDERS = ("hashes", "rejects", "todo", "notes", "rows", "parts", "workers")
 READ = b"rows read"
 # Seconds between two looks at how far workers are in a bucket.
 LOOK = 2.0
@@ -87,6 +87,15 @@ class RunFolder:
     def overflow(self) -> Path:
         """Where the plan spills what memory does not hold."""
         return self.disk / "duckdb"
+
+    def begin(self, stage: str) -> None:
+        """Leave word that a worker has begun with a stage."""
+        with whole(self.path / "workers" / f"{stage}-{attempt()}") as path:
+            path.touch()
+
+    def begun(self, stage: str) -> bool:
+        """Tell whether any worker has begun with a stage."""
+        return bool(_files(self.path / "workers", f"{stage}-*"))
 
     def write_hashes(self, number: int, rows: pa.Table, read: int) -> None:
         """Write the rows of a slice that take part; `read` rows were read for them."""
@@ -213,6 +222,12 @@ class Spill:
         """Spill what a run encoded of a window."""
         self.write(f"{run}-encoded-{window}", hashes, vectors)
 
+    def windows(self, run: str, feature: str, number: int) -> set[int]:
+        """Return where the windows of a slice begin that a run has encoded already."""
+        begin = f"{run}-encoded-{feature}-{number:06d}-"
+        found = _files(self.path, f"{begin}*.parquet")
+        return {int(path.name.removeprefix(begin).split("-")[0]) for path in found}
+
     @staticmethod
     def vectors(hashes: Place) -> NDArray[np.float32]:
         """Open the vectors beside a file of hashes, read where they are asked for."""
@@ -222,9 +237,9 @@ class Spill:
 def window_name(feature: str, number: int, start: int) -> str:
     """Name what a worker made of a window of a slice.
 
-    The process keeps two attempts at one window apart.
+    Two attempts at one window have two names.
     """
-    return f"{feature}-{number:06d}-{start:06d}-{os.getpid()}"
+    return f"{feature}-{number:06d}-{start:06d}-{attempt()}"
 
 
 def write_table(table: pa.Table, path: P, **options: Any) -> P:

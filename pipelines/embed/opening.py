@@ -69,7 +69,7 @@ class Opening:
         since: datetime | None,
         until: datetime | None,
         fit_until: datetime | None,
-        threads: int,
+        threads: int | None,
     ) -> Job | None:
         """Open the source and the encoders; None where a warehouse has nothing that is newer."""
         held = self.table.dataset(self.delta).schema if self.delta else None

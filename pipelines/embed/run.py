@@ -140,7 +140,8 @@ class EmbedRun:
         progress: Progress,
     ) -> None:
         """Hash, plan, encode, write, publish."""
-        from deepfeast.pipelines.beam import local_threads, run_stage
+        from deepfeast.pipelines.beam import run_stage
+        from deepfeast.pipelines.options import local_threads
 
         stage = functools.partial(run_stage, options=options, progress=progress)
         run = self.run

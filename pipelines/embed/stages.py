@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from deepfeast.pipelines.embed.folder import Spill, window_name, write_table
-from deepfeast.pipelines.embed.job import Job
+from deepfeast.pipelines.embed.job import WINDOW, Job
 from deepfeast.pipelines.embed.plan import place_column
 from deepfeast.transforms.arrow import matrix_to_vectors, pack_vectors, vector_field
 from deepfeast.transforms.cells.content import (
@@ -29,7 +29,7 @@ from deepfeast.transforms.cells.content import (
 from deepfeast.transforms.embed import REJECTS, count
 from deepfeast.transforms.embeddings.table import file_options
 from deepfeast.transforms.embeddings.tombstones import blank
-from deepfeast.transforms.encoders.cache import loaded
+from deepfeast.transforms.encoders.cache import loaded, turn
 from deepfeast.transforms.encoders.column import encode_contents
 from deepfeast.transforms.errors import Reject
 from deepfeast.transforms.features import CREATED, DeepFeature
@@ -40,11 +40,30 @@ from deepfeast.transforms.int8 import INT8
 REJECT_FIELDS = ("column", "feature", "reason", "message")
 
 
-class HashSlice(beam.DoFn):
-    """Read a slice and write which rows it has and what they contain, as hashes."""
+class Stage(beam.DoFn):
+    """A stage of the job, whose workers leave word in the run's folder that they have begun."""
+
+    # Whether one element of it is done sooner than a worker elsewhere begins.
+    light = False
 
     def __init__(self, job: Job):
         self.job = job
+
+    def setup(self) -> None:
+        self.job.folder.begin(type(self).__name__)
+
+    def begun(self) -> bool:
+        """Tell whether a worker has begun; asked by the driver."""
+        return self.job.folder.begun(type(self).__name__)
+
+
+class HashSlice(Stage):
+    """Read a slice and write which rows it has and what they contain, as hashes."""
+
+    def __init__(self, job: Job):
+        super().__init__(job)
+        # Texts are read with their slice; photos may have to be fetched one by one.
+        self.light = job.window(*job.features) == WINDOW
 
     def process(self, part: Slice) -> Iterator[int]:
         job = self.job
@@ -156,14 +175,12 @@ def _count_rejects(rejects: dict[tuple[int, str], Reject]) -> None:
         count(f"{REJECTS}_{reason}", name or "row", number)
 
 
-class EncodeSlice(beam.DoFn):
+class EncodeSlice(Stage):
     """Encode those contents of a slice that are nowhere yet, and spill their vectors.
 
-    An element is a slice, a feature, and the file that lists the rows to encode.
+    An element is a slice, a feature, and the file that lists the rows to encode. What a lost
+    attempt at it has spilled stays, and is not encoded again.
     """
-
-    def __init__(self, job: Job):
-        self.job = job
 
     def process(self, element: tuple[Slice, str, Place]) -> Iterator[int]:
         part, name, todo = element
@@ -172,7 +189,8 @@ class EncodeSlice(beam.DoFn):
         encoder = loaded(feature, self.job.threads, self.job.states[name])
         noted: Counter[str] = Counter()
         for start, window, contents in self._windows(part, feature, rows):
-            encoded = encode_contents(contents, encoder)
+            with turn(self.job.threads):
+                encoded = encode_contents(contents, encoder)
             self._spill(part, feature, start, window, contents, encoded.vectors, encoded.rejects)
             noted.update(encoded.counts)
             count("values", feature.name, len(contents.values))
@@ -189,14 +207,16 @@ class EncodeSlice(beam.DoFn):
         wanted = todo["row"].to_numpy()
         reader = self.job.readers[feature.name]
         done, cells, most = 0, [], self.job.window(feature)
+        spilled = self.job.spills[feature.name].windows(self.job.run_id, feature.name, part.number)
         for offset, batch in read_slice(part, [feature.column], most):
             low, high = np.searchsorted(wanted, [offset, offset + len(batch)])
             if low < high:
                 cells.append(batch.column(0).take(pa.array(wanted[low:high] - offset)))
             if cells and (high - done >= most or high == len(wanted)):
-                contents = read_contents(pa.chunked_array(cells), reader)
-                window = todo.slice(done, high - done)
-                yield done, window, _still_the_same(contents, window["hash"].to_pylist())
+                if done not in spilled:
+                    contents = read_contents(pa.chunked_array(cells), reader)
+                    window = todo.slice(done, high - done)
+                    yield done, window, _still_the_same(contents, window["hash"].to_pylist())
                 done, cells = int(high), []
             if done == len(wanted):
                 return
@@ -241,19 +261,22 @@ def _still_the_same(contents: Contents, expected: list[bytes]) -> Contents:
     return contents
 
 
-class WriteRows(beam.DoFn):
+class WriteRows(Stage):
     """Put vectors beside their rows and write one data file of the table.
 
     An element is the file of planned rows, which say where each vector lies.
     """
 
+    light = True
+
     def __init__(self, job: Job, target: Place, dims: dict[str, int], created: int):
-        self.job = job
+        super().__init__(job)
         self.target = target
         self.dims = dims
         self.created = created
 
     def setup(self) -> None:
+        super().setup()
         self.files = self.job.folder.places()
 
     def process(self, planned: Place) -> Iterator[int]:

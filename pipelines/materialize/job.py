@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
-from deepfeast.pipelines.beam import counters, original_error, pipeline_options
+from deepfeast.pipelines.beam import counters, finished
 from deepfeast.pipelines.materialize.source import Source
+from deepfeast.pipelines.options import pipeline_options
 from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import SourceColumns
@@ -239,10 +240,5 @@ def run(
         | "ByRowGroup" >> beam.GroupByKey()
         | "WriteOnline" >> beam.ParDo(WriteOnline(source, config, view, batch_rows, epoch))
     )
-    try:
-        result = pipeline.run()
-        result.wait_until_finish()
-    except Exception as error:
-        raise original_error(error) from error
-    counts = counters(result)
+    counts = counters(finished(pipeline))
     return {name: counts.get(name, 0) for name in COUNTS} if counts else {}

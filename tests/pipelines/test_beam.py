@@ -1,9 +1,7 @@
 """What a worker raised reaches the user whole, whatever the runner does to its text."""
 
 import logging
-import socket
-import subprocess
-import time
+import os
 
 import apache_beam as beam
 import pytest
@@ -25,25 +23,6 @@ class Refuse(beam.DoFn):
             raise OSError("end of file")
         except OSError as error:
             raise errors.SourceError(MESSAGE) from error
-
-
-@pytest.fixture
-def prism(shared):
-    program = shared / "bin" / "prism"
-    if not program.is_file():
-        pytest.skip(f"no Prism at {program}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = [f"-job_port={port}", "-serve_http=false", "-log_level=error"]
-    with subprocess.Popen([program, *options], stderr=subprocess.DEVNULL) as server:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"localhost:{port}"
-        server.terminate()
 
 
 def refused(*options):
@@ -69,6 +48,60 @@ def test_on_the_portable_runner():
 def test_on_prism(prism):
     options = ["--runner=PortableRunner", "--environment_type=LOOPBACK"]
     assert refused(*options, f"--job_endpoint={prism}") == (errors.SourceError, MESSAGE)
+
+
+class Fail(beam.DoFn):
+    """Raise an error that is none of ours."""
+
+    def process(self, element):
+        raise ValueError("a strange thing")
+
+
+def test_an_error_that_is_not_ours_is_no_cause_of_itself(recwarn):
+    with pytest.raises(ValueError, match="a strange thing") as caught:
+        run_stage("Hash", [1], Fail(), [], lambda: 0, 1, lambda *_: None)
+    assert original_error(caught.value) is caught.value
+
+
+class Where(beam.DoFn):
+    """Say in which process an element is processed, by a file."""
+
+    def __init__(self, folder, light):
+        self.folder, self.light = folder, light
+
+    def process(self, element):
+        (self.folder / f"{element}-{os.getpid()}").touch()
+
+
+@pytest.mark.parametrize("elements, light, here", [(1, True, 1), (2, True, 0), (1, False, 0)])
+def test_one_light_element_needs_no_worker_elsewhere(tmp_path, elements, light, here):
+    elsewhere = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    stage = Where(tmp_path, light)
+    run_stage("Hash", range(elements), stage, elsewhere, lambda: 0, 1, lambda *_: None)
+    assert len(list(tmp_path.glob("*"))) == elements
+    assert len(list(tmp_path.glob(f"*-{os.getpid()}"))) == here
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "bundle inst001 failed:SDK worker disconnected: worker[job-002], 2 active instructions",
+        "java.util.concurrent.TimeoutException: The heartbeat of TaskManager with id a:1 timed out",
+        "ExecutorLostFailure (executor 1 exited caused by one of the running tasks)",
+    ],
+)
+def test_a_lost_worker_is_told_in_a_line(said):
+    told = original_error(RuntimeError(f"Pipeline failed in state FAILED:\n{said}\n\tat Main.java"))
+    assert type(told) is errors.WorkerLost
+    assert said[:60] in str(told)
+    assert "run again" in str(told)
+    assert "\n" not in str(told)
+
+
+def test_a_worker_that_never_came_is_told_with_the_ways_out():
+    told = original_error(RuntimeError("prism worker[1] didn't get control connection to a:1"))
+    assert type(told) is errors.WorkerError
+    assert "deepfeast workers" in str(told)
 
 
 def test_an_error_that_no_runner_touched_is_itself():

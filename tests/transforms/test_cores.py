@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from deepfeast.pipelines.beam import local_threads
+from deepfeast.pipelines.options import local_threads
 from deepfeast.transforms.cores import cores
 
 

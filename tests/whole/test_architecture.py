@@ -32,7 +32,8 @@ deep_columns
 estimators
 """
 PIPELINES = """
-beam terminal junit lineage metrics
+options workers terminal junit lineage metrics
+beam
 command
 embed
 materialize

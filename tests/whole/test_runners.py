@@ -73,17 +73,6 @@ def test_the_portable_runner_with_an_external_worker_pool(shirts, worker_pool, m
     assert embedded(shirts, options, monkeypatch) == EXPECTED
 
 
-def test_the_direct_runner_is_the_local_one_that_downloads_nothing():
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    from deepfeast.pipelines.beam import pipeline_options
-
-    for options in ([], ["--runner=DirectRunner"]):
-        assert pipeline_options(options).view_as(StandardOptions).runner == "FnApiRunner"
-    named = pipeline_options(["--runner=FlinkRunner"]).view_as(StandardOptions)
-    assert named.runner == "FlinkRunner"
-
-
 def test_dask_is_refused_with_the_reason(shirts):
     shirts.write(ROWS)
     with pytest.raises(SpecError, match="rows would be lost"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,17 @@ def check_writable(path: Path, what: str) -> None:
     )
 
 
+def attempt() -> str:
+    """Name this attempt at something, unlike any other: by host, process and a number.
+
+    Two containers may number their processes alike, and two threads share one.
+
+    >>> attempt() == attempt()
+    False
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
 @contextmanager
 def whole(path: Place) -> Iterator[Path]:
     """Give a path on disk to write to, and put the file where it is wanted once all is written.
@@ -74,7 +87,7 @@ def whole(path: Place) -> Iterator[Path]:
             yield written
             path.write_bytes(written)
         return
-    aside = path.with_name(f"{path.name}.tmp")
+    aside = path.with_name(f"{path.name}.{attempt()}.tmp")
     try:
         yield aside
         aside.replace(path)

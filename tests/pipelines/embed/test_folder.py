@@ -73,11 +73,25 @@ def test_vectors_are_spilled_by_hash(tmp_path):
     assert Spill.vectors(spill.hashes()[0]).tolist() == [[3, 5], [4, 0]]
 
 
-def test_two_attempts_at_one_window_have_different_names(monkeypatch):
-    one = window_name("vec", 3, 40)
+def test_two_attempts_at_one_window_have_different_names():
+    one, other = window_name("vec", 3, 40), window_name("vec", 3, 40)
+    assert one != other
     assert one.startswith("vec-000003-000040-")
-    monkeypatch.setattr("os.getpid", lambda: -1)
-    assert window_name("vec", 3, 40) != one
+
+
+def test_the_windows_that_a_run_has_encoded_are_known(tmp_path):
+    spill = Spill(tmp_path / "spill")
+    spill.make()
+    vectors, hashes = np.array([[3, 5]], np.float32), pa.chunked_array([[b"a" * 16]])
+    for run, feature, number, start in [
+        ("run-1", "vec", 3, 40),
+        ("run-1", "vec", 3, 80),
+        ("run-1", "vec", 4, 0),
+        ("run-2", "vec", 3, 120),
+        ("run-1", "other", 3, 160),
+    ]:
+        spill.write_encoded(run, window_name(feature, number, start), hashes, vectors)
+    assert spill.windows("run-1", "vec", 3) == {40, 80}
 
 
 def test_each_file_is_opened_once(tmp_path):

@@ -95,6 +95,23 @@ def test_encoding_spills_vectors_and_writes_rejects(make):
     assert list(job.folder.notes()) == ["vec"]
 
 
+def test_a_second_attempt_takes_what_the_first_has_spilled(make):
+    job = make()
+    assert encode(job, 0, 1) == 2
+    assert encode(job, 0, 1) == 0
+    assert len(job.spills["vec"].hashes()) == 1
+    assert rejected(job.folder.unencoded()) == [("b", "poisoned")]
+
+
+def test_a_worker_leaves_word_that_it_has_begun(make):
+    stage = EncodeSlice(make())
+    assert not stage.begun()
+    HashSlice(stage.job).setup()
+    assert not stage.begun()
+    stage.setup()
+    assert stage.begun()
+
+
 def test_what_changed_since_it_was_hashed_is_a_reject(make, tmp_path):
     job = make()
     ids = ["a", "b", "c", None]

@@ -1,5 +1,8 @@
+import threading
+
+from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders import build_encoder
-from deepfeast.transforms.encoders.cache import loaded
+from deepfeast.transforms.encoders.cache import loaded, turn
 from deepfeast.transforms.features import DeepFeature
 
 WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
@@ -21,3 +24,20 @@ def test_what_was_fitted_comes_from_its_file(tmp_path):
     fitted.save_state(tmp_path / "state.safetensors")
     encoder = loaded(short, state=tmp_path / "state.safetensors")
     assert encoder.encode(["xxxxx y"]).tolist() == [[2]]
+
+
+def test_networks_take_turns_at_the_cores_of_a_process():
+    entered = threading.Event()
+
+    def enter():
+        with turn(cores()):
+            entered.set()
+
+    other = threading.Thread(target=enter)
+    with turn():
+        other.start()
+        assert not entered.wait(0.1)
+    other.join(10)
+    assert entered.is_set()
+    with turn(1):
+        assert entered.is_set()

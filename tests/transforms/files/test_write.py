@@ -20,6 +20,15 @@ def test_a_file_appears_when_all_of_it_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_who_write_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "note.txt"
+    with whole(path) as one, whole(path) as other:
+        one.write_text("red")
+        other.write_text("blue")
+    assert path.read_text() == "red"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_failure_leaves_what_was_there(tmp_path):
     path = tmp_path / "note.txt"
     path.write_text("old")

@@ -1,0 +1,140 @@
+"""The jobs on an engine that is not Python's: workers that it did not start, in other processes."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from deepfeast.transforms.errors import WorkerError
+
+ROWS = [{"id": str(n), "title": f"{'x' * (n % 17 + 1)} shirt"} for n in range(400)]
+LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)
+# It ends its process in the middle of a stage, once, and keeps a list of all that it encodes.
+FATAL = """
+import os, signal
+from pathlib import Path
+from deepfeast.transforms.testing import WordLengths
+
+HERE = Path(__file__).parent
+
+class Fatal(WordLengths):
+    def encode_batch(self, prepared):
+        with (HERE / "encoded.txt").open("a") as file:
+            file.writelines(f"{words}\\n" for words in prepared)
+        if [5, 5] in prepared and not (HERE / "killed").exists():
+            (HERE / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode_batch(prepared)
+"""
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def start_pool():
+    """Start Beam's own pool of workers, as this user or another; return what Beam is told."""
+    pools = []
+
+    def start(python=Path(sys.executable), **process):
+        port = free_port()
+        command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+        # The pool starts its workers as "python", whichever comes first on the path.
+        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path, **process.pop("env", {})}
+        pools.append(
+            subprocess.Popen(
+                [*command, f"--service_port={port}"],
+                env=env,
+                stderr=subprocess.DEVNULL,
+                **process,
+            )
+        )
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        return ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+
+    yield start
+    for pool in pools:
+        pool.terminate()
+        pool.wait(30)
+
+
+@pytest.fixture
+def workers():
+    """Our own pool, whose workers stay; return what Beam is told."""
+    from deepfeast.pipelines.workers import serve
+
+    server, port = serve("localhost:0")
+    yield ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+    server.stop(None)
+
+
+@pytest.fixture
+def on_prism(prism, monkeypatch):
+    from deepfeast.transforms.files import slices
+
+    monkeypatch.setattr(slices, "SLICE_ROWS", 60)
+    return ["--runner=PortableRunner", f"--job_endpoint={prism}"]
+
+
+def content(shirts):
+    rows = [{k: v for k, v in row.items() if k != "created_timestamp"} for row in shirts.rows()]
+    return sorted(rows, key=lambda row: (row["id"], row["event_timestamp"]))
+
+
+def test_the_table_is_the_one_that_the_local_runner_makes(Shirts, tmp_path, on_prism, workers):
+    found = []
+    for name, options in (("local", []), ("prism", [*on_prism, *workers])):
+        shirts = Shirts(tmp_path / name)
+        shirts.write([*ROWS, {"id": "bad", "title": "poison"}], row_group_size=150)
+        first = shirts.embed(options=options)
+        more = [{"id": "new", "title": "blue hat", "event_timestamp": LATER}]
+        shirts.write([*ROWS, *more], row_group_size=150)
+        second = shirts.embed(options=options)
+        counts = [(run.rows, run.encoded, run.reused, run.rejected) for run in (first, second)]
+        found.append((content(shirts), counts))
+    assert found[0] == found[1]
+    assert found[1][1] == [(401, 17, 383, 1), (1, 1, 0, 0)]
+
+
+@pytest.mark.timeout(180)
+def test_a_killed_worker_costs_what_it_had_in_hand(
+    shirts, on_prism, start_pool, tmp_path, monkeypatch
+):
+    (tmp_path / "fatal_words.py").write_text(FATAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    shirts.declare("python:fatal_words:Fatal?dim=2")
+    shirts.write([{"id": str(n), "title": f"{'x' * n} shirt"} for n in range(1, 9)])
+    monkeypatch.setattr("deepfeast.transforms.files.slices.SLICE_ROWS", 1)
+    pool = start_pool(env={"PYTHONPATH": str(tmp_path)})
+    run = shirts.embed(options=[*on_prism, *pool])
+    assert (tmp_path / "killed").exists()
+    assert run.encoded == 8
+    assert shirts.vectors() == {str(n): [n, 5] for n in range(1, 9)}
+    encoded = (tmp_path / "encoded.txt").read_text().splitlines()
+    assert sorted(set(encoded)) == [f"[{n}, 5]" for n in range(1, 9)]
+    assert encoded.count("[5, 5]") == 2
+
+
+def test_workers_that_never_begin_are_told_after_a_while(shirts, on_prism, start_pool, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    shirts.write(ROWS)
+    pool = start_pool(python=python)
+    with pytest.raises(WorkerError, match=r"no worker began within 2 s.*deepfeast workers"):
+        shirts.embed(options=[*on_prism, *pool, "--worker_start_timeout=2"])
+    assert not shirts.table.exists()
