@@ -57,6 +57,7 @@ from deepfeast.transforms.warehouse import spark
 from deepfeast.transforms.warehouse.ask import Labels, query_rows
 from deepfeast.transforms.warehouse.open import elsewhere, open_warehouse, settings, warehouse_of
 from deepfeast.transforms.warehouse.postgres import reaching
+from deepfeast.transforms.warehouse.pull import ask_feast
 
 STORE = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
 
@@ -176,16 +177,10 @@ class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
     ) -> RetrievalJob:
         """Return each entity's latest row whose event time lies in the range, ends included."""
         if warehouse := elsewhere(config, data_source):
-            return warehouse.store.pull_latest_from_table_or_query(
-                warehouse.config,
-                data_source,
-                join_key_columns,
-                feature_name_columns,
-                timestamp_field,
-                created_timestamp_column,
-                start_date,
-                end_date,
-            )
+            how = warehouse.store.pull_latest_from_table_or_query
+            times = (timestamp_field, created_timestamp_column)
+            columns = (join_key_columns, feature_name_columns, times)
+            return ask_feast(warehouse, how, data_source, columns, start_date, end_date)
 
         def find() -> Result:
             table, columns = _open_columns(
@@ -219,16 +214,10 @@ class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
     ) -> RetrievalJob:
         """Return every row whose event time lies in the range, ends included."""
         if warehouse := elsewhere(config, data_source):
-            return warehouse.store.pull_all_from_table_or_query(
-                warehouse.config,
-                data_source,
-                join_key_columns,
-                feature_name_columns,
-                timestamp_field,
-                created_timestamp_column,
-                start_date,
-                end_date,
-            )
+            how = warehouse.store.pull_all_from_table_or_query
+            times = (timestamp_field, created_timestamp_column)
+            columns = (join_key_columns, feature_name_columns, times)
+            return ask_feast(warehouse, how, data_source, columns, start_date, end_date)
 
         def find() -> Result:
             table, columns = _open_columns(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +17,7 @@ from deepfeast.transforms.files.columns import SourceColumns
 from deepfeast.transforms.files.table import FeatureTable, open_table
 from deepfeast.transforms.times import Ints
 from deepfeast.transforms.warehouse import postgres, spark
-from deepfeast.transforms.warehouse.pull import write_rows
+from deepfeast.transforms.warehouse.pull import ask_feast, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,16 +59,8 @@ def query_rows(warehouse: Warehouse, sql: str, like: Any) -> pd.DataFrame:
     with postgres.reaching(warehouse, "the query given as entity_df"):
         columns = named.get_table_column_names_and_types(warehouse.config)
         names = [name for name, _ in columns if name != NOW]
-        table = warehouse.store.pull_all_from_table_or_query(
-            config=warehouse.config,
-            data_source=named,
-            join_key_columns=[],
-            feature_name_columns=names,
-            timestamp_field=NOW,
-            created_timestamp_column=None,
-            start_date=_FIRST,
-            end_date=_LAST,
-        ).to_arrow()
+        how, columns = warehouse.store.pull_all_from_table_or_query, ((), names, (NOW, None))
+        table = ask_feast(warehouse, how, named, columns, _FIRST, _LAST).to_arrow()
     return table.select(names).to_pandas()
 
 
@@ -137,6 +129,13 @@ def join_there(
     path = Path(folder.name) / "rows.parquet"
     what = f"view {view.name!r}, source {_source_name(view)!r}"
     frame = labels.numbered(keys)
+    if postgres.speaks(warehouse):
+        _refuse(warehouse, view, keys, features, what)
+        # A text of PostgreSQL has no NUL, so that such a key is nobody's.
+        nul = [
+            frame[key].map(lambda value: isinstance(value, str) and "\0" in value) for key in keys
+        ]
+        frame = frame[~np.logical_or.reduce(nul)] if nul else frame
     if len(frame):
         with postgres.reaching(warehouse, what):
             if spark.reads(warehouse.store, view.batch_source):
@@ -201,6 +200,36 @@ def _joined_in_spark(
         known,
     )
     return table.rename_columns([ROW, *features])
+
+
+def _has_nul(value: Any) -> bool:
+    return isinstance(value, str) and "\0" in value
+
+
+def _refuse(
+    warehouse: Warehouse,
+    view: FeatureView,
+    keys: Sequence[str],
+    features: Iterable[str],
+    what: str,
+) -> None:
+    """Refuse what the query of Feast's store for PostgreSQL cannot write, or would get wrong."""
+    columns = SourceColumns.of(view, features=features)
+    mend = "Raise offline_store.pull_rows above its rows, or name a query as the source that"
+    for name in (*columns.all, *keys):
+        if '"' in name:
+            raise JoinError(
+                f"{what}: Feast's own query, which joins in the warehouse, cannot write the "
+                f"column {name!r}. {mend} calls it otherwise."
+            )
+    with postgres.reaching(warehouse, what):
+        bare = postgres.bare_times(warehouse, view.batch_source, columns.times)
+    if bare:
+        raise JoinError(
+            f"{what}: the time column {bare[0]!r} has no zone and means UTC; Feast's own query, "
+            f"which joins in the warehouse, would take it for the server's zone, which is another. "
+            f"{mend} has {bare[0]} AT TIME ZONE 'UTC'."
+        )
 
 
 def _source_name(view: FeatureView) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,6 @@ def conninfo(warehouse: Warehouse) -> str:
     from psycopg.conninfo import make_conninfo
 
     config = warehouse.config.offline_store
-    path = (config.db_schema or config.user).strip()
-    path += "" if path == "public" else ",public"
     return make_conninfo(
         "",
         host=config.host,
@@ -61,8 +59,33 @@ def conninfo(warehouse: Warehouse) -> str:
         sslrootcert=config.sslrootcert_path,
         keepalives_idle=config.keepalives_idle,
         # A time without zone means UTC, as everywhere in Feast, whatever the server's zone is.
-        options=f"-c search_path={path} -c timezone=UTC -c default_transaction_read_only=on",
+        options=f"{_search_path(warehouse)} -c timezone=UTC -c default_transaction_read_only=on",
     )
+
+
+def _search_path(warehouse: Warehouse) -> str:
+    config = warehouse.config.offline_store
+    path = (config.db_schema or config.user).strip()
+    return f"-c search_path={path}{'' if path == 'public' else ',public'}"
+
+
+def bare_times(warehouse: Warehouse, source: Any, columns: Sequence[str]) -> list[str]:
+    """Name the columns of times that Feast's own session would not take as UTC.
+
+    They have no zone, and the server gives a session a clock that is not that of UTC.
+    """
+    import psycopg
+
+    theirs = psycopg.conninfo.make_conninfo(conninfo(warehouse), options=_search_path(warehouse))
+    is_utc = " AND ".join(f"'2024-0{n}-01'::timestamptz = '2024-0{n}-01Z'" for n in (1, 7))
+    with psycopg.connect(theirs) as connection:
+        (utc,) = connection.execute(f"SELECT {is_utc}").fetchone() or (False,)
+        if utc:
+            return []
+        asked = ", ".join(map(quoted, columns))
+        found = connection.execute(f"SELECT {asked} FROM {rows_of(source)} LIMIT 0").description
+    bare = {psycopg.adapters.types[name].oid for name in ("timestamp", "date")}
+    return [column.name for column in found or () if column.type_code in bare]
 
 
 def stream(warehouse: Warehouse, sql: str) -> Iterator[pa.RecordBatch]:
@@ -159,6 +182,15 @@ def quoted(name: str) -> str:
     '"a""b"'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def inside_quotes(names: Iterable[str]) -> list[str]:
+    """Write names for Feast's store, which puts quotes around them and doubles none within.
+
+    >>> inside_quotes(['a"b'])
+    ['a""b']
+    """
+    return [quoted(name)[1:-1] for name in names]
 
 
 def moment(time: datetime) -> str:

@@ -7,7 +7,7 @@ needed. A part is written before the next one comes, so that memory holds one pa
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -168,13 +168,36 @@ def _job(warehouse: Warehouse, asked: Asked, start: datetime, end: datetime) -> 
     features = [name for name in asked.features if name not in (*asked.keys, *times)]
     # To ask for no features is to ask for all columns.
     keys, features = (list(asked.keys), features) if features else ([], list(asked.keys))
-    return warehouse.store.pull_all_from_table_or_query(
+    how = warehouse.store.pull_all_from_table_or_query
+    return ask_feast(warehouse, how, asked.source, (keys, features, times), start, end)
+
+
+def ask_feast(
+    warehouse: Warehouse,
+    how: Callable[..., Any],
+    source: Any,
+    columns: tuple[Sequence[str], Sequence[str], Sequence[str | None]],
+    start: datetime | None,
+    end: datetime | None,
+) -> Any:
+    """Ask Feast's store for rows, by a method of it.
+
+    Parameters
+    ----------
+    columns : tuple of three sequences of str
+        Keys, features, and the event and the created time; of the latter, there may be none.
+    """
+    names = [[name or "" for name in some] for some in columns]
+    if postgres.speaks(warehouse):
+        names = [postgres.inside_quotes(some) for some in names]
+    keys, features, (time, created) = names
+    return how(
         config=warehouse.config,
-        data_source=asked.source,
+        data_source=source,
         join_key_columns=keys,
         feature_name_columns=features,
-        timestamp_field=asked.time,
-        created_timestamp_column=asked.created or None,
+        timestamp_field=time,
+        created_timestamp_column=created or None,
         start_date=start,
         end_date=end,
     )

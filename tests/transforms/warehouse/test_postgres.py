@@ -98,3 +98,15 @@ def test_a_wrong_password_is_told_without_it(warehouse, postgres, monkeypatch):
     ):
         raise psycopg.OperationalError(said)
     assert "hush-hush" not in str(error.value)
+
+
+def test_times_without_zone_are_named_where_the_server_is_not_in_utc(warehouse, postgres):
+    postgres.run('CREATE TABLE t (at timestamptz, "Bare" timestamp, day date)')
+    source = postgres.source("t", "at")
+    assert dialect.bare_times(warehouse, source, ["at", "Bare", "day"]) == ["Bare", "day"]
+    user = postgres.strict_user("word")
+    warehouse.config.offline_store.user = user
+    warehouse.config.offline_store.password = "word"
+    for zone, found in (("Europe/London", ["Bare"]), ("Etc/UTC", []), ("Africa/Abidjan", [])):
+        postgres.run(f"ALTER ROLE {user} SET timezone = '{zone}'")
+        assert dialect.bare_times(warehouse, source, ["at", "Bare"]) == found
