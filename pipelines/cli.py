@@ -28,11 +28,12 @@ from deepfeast.pipelines.forget.cli import forget
 from deepfeast.pipelines.lift.cli import lift
 from deepfeast.pipelines.materialize.cli import verify
 from deepfeast.pipelines.search.cli import duplicates, search, similar
+from deepfeast.pipelines.start.cli import init, run, try_
 from deepfeast.pipelines.terminal import open_repo, print_rows
 
 app = Commands(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,6 +41,9 @@ app = Commands(
 
 # As --help lists them: what one begins with, the tables, what is asked of them, what keeps them.
 REGISTERED = (
+    try_,
+    init,
+    run,
     embed,
     lift,
     runs,
@@ -89,7 +93,7 @@ def main() -> None:
 
 
 for command in REGISTERED:
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 
 
 @app.command()

@@ -21,7 +21,8 @@ def deepfeast(*words):
 
 def commands():
     return sorted(
-        command.callback.__name__.replace("_", "-") for command in app.registered_commands
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
     )
 
 
@@ -37,3 +38,19 @@ def test_the_versions_of_what_matters_are_told():
     assert re.fullmatch(
         r"deepfeast \S+, feast \S+, apache-beam \S+, Python 3\.\d+\.\d+\n", done.stdout
     )
+
+
+def test_a_command_that_is_not_there_suggests_the_near_one():
+    done = runner.invoke(app, ["lfit"])
+    assert done.exit_code == 2
+    assert "No such command 'lfit'. Did you mean 'lift'?" in done.output
+
+
+def test_shells_can_complete_commands():
+    complete = {
+        "_DEEPFEAST_COMPLETE": "complete_bash",
+        "COMP_WORDS": "deepfeast en",
+        "COMP_CWORD": "1",
+    }
+    done = runner.invoke(app, [], env=complete, prog_name="deepfeast")
+    assert done.output.split() == ["encoders"]

@@ -45,6 +45,7 @@ lift.tell
 lift
 search
 drift
+start
 demo
 cli
 """
