@@ -45,23 +45,39 @@ def query_rows(warehouse: Warehouse, sql: str, like: Any) -> pd.DataFrame:
     ------
     SourceError
         If the warehouse refuses it.
+    JoinError
+        If sources of its class read no queries.
     """
     inner = sql.strip().rstrip(";")
     if spark.reads(warehouse.store, like):
         with postgres.reaching(warehouse, "the query given as entity_df"):
             return spark.query(warehouse.config.offline_store, inner).to_pandas()
     # Feast asks for a span of time. The time of the query lies in any, so that no row is lost.
-    named = type(like)(
-        name="entity_df",
-        query=f"SELECT entity_rows.*, CURRENT_TIMESTAMP AS {NOW} FROM ({inner}) AS entity_rows",
-        timestamp_field=NOW,
-    )
+    timed = f"SELECT entity_rows.*, CURRENT_TIMESTAMP AS {NOW} FROM ({inner}) AS entity_rows"
+    named = query_source(like, timed, NOW)
     with postgres.reaching(warehouse, "the query given as entity_df"):
         columns = named.get_table_column_names_and_types(warehouse.config)
         names = [name for name, _ in columns if name != NOW]
         how, columns = warehouse.store.pull_all_from_table_or_query, ((), names, (NOW, None))
         table = ask_feast(warehouse, how, named, columns, _FIRST, _LAST).to_arrow()
     return table.select(names).to_pandas()
+
+
+def query_source(like: Any, query: str, time: str) -> Any:
+    """Declare a source of the same class that reads a query.
+
+    Raises
+    ------
+    JoinError
+        If there is none: Feast's sources of SQL Server and Oracle read tables alone.
+    """
+    try:
+        return type(like)(name="entity_df", query=query, timestamp_field=time)
+    except TypeError:
+        raise JoinError(
+            f"entity_df is a SQL query, and Feast's {type(like).__name__} reads tables alone. Pass "
+            f"a DataFrame with the entity keys and event_timestamp."
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ BLOCK = (
 
 # Feast's stores for files, which need no warehouse.
 FILES = ("file", "dask", "duckdb")
+# What Feast calls the packages of a store otherwise than the store.
+EXTRAS = {"bigquery": "gcp", "redshift": "aws", "athena": "aws"}
 SECRET = re.compile("pass|secret|token|key|credential", re.IGNORECASE)
 _NO_QUOTES = str.maketrans("", "", '`"')
 
@@ -133,9 +135,10 @@ def data_uri(config: RepoConfig, source: Any) -> str:
 
 def rows_from(source: Any) -> str:
     """Say what a source of a warehouse reads: a table, a path, or a query in parentheses."""
+    if query := getattr(source, "query", None):
+        return f"({query})"
     if type(source).__name__ == spark.SOURCE:  # calls a path by another name each time
-        query = f"({source.query})" if source.query else ""
-        return str(source.table or query or source.path)
+        return str(source.table or source.path)
     return str(getattr(source, "get_table_query_string", lambda: f"({source.name})")())
 
 
@@ -176,7 +179,8 @@ def settings(block: Any) -> Any:
         )
         raise SpecError(f"offline_store.warehouse, of type {kind!r}: {faults}.") from None
     except (FeastError, ImportError) as error:
+        extra = EXTRAS.get(kind, kind.partition(".")[0])
         raise SpecError(
             f"offline_store.warehouse: Feast cannot load its store of type {kind!r}: {error}. "
-            f"Install what it needs: pip install 'feast[{kind.partition('.')[0]}]'."
+            f"Install what it needs: pip install 'feast[{extra}]'."
         ) from error
