@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from deepfeast.pipelines.lift.ask.contents import raw_column
-from deepfeast.pipelines.lift.run import read_labels
-from deepfeast.pipelines.search.groups import GROUP
+from deepfeast.pipelines.lift.ask.groups import beside, file_groups
 from deepfeast.pipelines.search.where import TIME, handcrafted, handcrafted_names
-from deepfeast.transforms.errors import ColumnNotFound, DriftError
+from deepfeast.transforms.errors import ColumnNotFound, DriftError, LiftError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,9 +96,12 @@ def _values(
     if named in names:
         return frame[named]
     if named.endswith((".parquet", ".csv")):
-        return _from_file(frame, names, Path(named))
+        try:
+            return file_groups(Path(named), frame, names)
+        except LiftError as error:
+            raise DriftError(str(error)) from None
     if labels is not None and named in labels.columns and set(names) <= set(labels.columns):
-        return _beside(frame, names, labels, named)
+        return beside(frame, names, labels, named)
     known = handcrafted_names(store, view)
     if named in known:
         return handcrafted(store, {named: known[named]}, keys)[named].to_pandas()
@@ -111,22 +113,3 @@ def _values(
             f"nothing called {named!r} to group by. There are: {', '.join(map(str, there))}; and "
             f"in the raw source, {error}"
         ) from None
-
-
-def _from_file(frame: pd.DataFrame, names: list[str], path: Path) -> pd.Series:
-    table = read_labels(path)
-    rest = [name for name in table.columns if name not in (*names, TIME)]
-    (column,) = rest if len(rest) == 1 else [name for name in rest if name == GROUP] or [None]
-    if column is None or not set(names) <= set(table.columns):
-        raise DriftError(
-            f"{path} has {', '.join(map(str, table.columns))}: expected the join keys "
-            f"{', '.join(names)} and one column of groups beside them."
-        )
-    return _beside(frame, names, table, column)
-
-
-def _beside(frame: pd.DataFrame, names: list[str], table: pd.DataFrame, column: str) -> pd.Series:
-    """Return the value of each row's key; of a key that a table has twice, the last one."""
-    last = table[[*names, column]].drop_duplicates(names, keep="last")
-    found: pd.Series = frame[names].merge(last, on=names, how="left")[column]
-    return found

@@ -47,8 +47,11 @@ def lift(
         Path, typer.Option(help="Folder for the report: lift.html and lift.json.")
     ] = Path("lift"),
     groups: Annotated[
-        str | None,
-        typer.Option(help="Column of what belongs together, e.g. the seller; never split."),
+        list[str] | None,
+        typer.Option(
+            help="Column of what belongs together, e.g. the seller, or a file of groups; never "
+            "split. Repeat it for several.",
+        ),
     ] = None,
     time: Annotated[
         str | None,

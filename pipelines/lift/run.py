@@ -14,20 +14,21 @@ import numpy as np
 
 from deepfeast.pipelines.lift.ask.arms import WORDS
 from deepfeast.pipelines.lift.ask.contents import RawContents
+from deepfeast.pipelines.lift.ask.groups import FILES, label_groups, read_table
 from deepfeast.pipelines.lift.ask.horizon import fit_notes
-from deepfeast.pipelines.lift.ask.problem import read_problem
+from deepfeast.pipelines.lift.ask.problem import Problem, read_problem
 from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.measure.result import LiftResult, measure_lift
 from deepfeast.pipelines.lift.measure.work import Progress
 from deepfeast.pipelines.lift.storage import kept_as, storage_costs
 from deepfeast.pipelines.lift.tell.save import save
 from deepfeast.transforms.arrow import flat_names
+from deepfeast.transforms.copies import of_encoder
 from deepfeast.transforms.errors import (
     ColumnNotFound,
     DeepfeastError,
     EncoderError,
     LiftError,
-    SourceNotFound,
 )
 from deepfeast.transforms.history.retrieval import label_times
 
@@ -102,11 +103,12 @@ def run_lift(
     store = open_store(store)
     name = question.name or (labels.name if isinstance(labels, Path) else "")
     rows = read_labels(labels, question.time)
-    _require(rows, question.target, question.groups, question.time, columns)
+    _require(rows, question.target, question.time, columns)
     total = len(rows)
     if max_rows is not None and max_rows < total:
         rows = rows.sample(max_rows, random_state=question.seed).sort_index()
         rows = rows.reset_index(drop=True)
+    question = replace(question, groups=_groups(rows, question.groups))
     frame, deep, handcrafted = _join(store, rows, service)
     raw = RawContents(store, rows)
     added = _other_encoders(raw, frame, deep, encoders, column, out)
@@ -131,6 +133,7 @@ def run_lift(
     )
     told = {feature: values for feature, values in texts.items() if any(values)}
     problem = read_problem(frame, question, deep, told)
+    problem.copies.update(_near_copies(raw, problem, known))
     seconds = {feature: _encode_seconds(raw, feature) for feature in problem.deep if feature in raw}
     result = measure_lift(
         problem,
@@ -185,18 +188,40 @@ def read_labels(labels: Path | pd.DataFrame, time: str | None = None) -> pd.Data
     SourceNotFound
         If there is no such file.
     """
-    import pandas as pd
-
     if isinstance(labels, Path):
-        if not labels.is_file():
-            raise SourceNotFound(f"no labels at {labels.resolve()}: give a Parquet or CSV file.")
-        labels = pd.read_csv(labels) if labels.suffix == ".csv" else pd.read_parquet(labels)
+        labels = read_table(labels, "labels")
     if TIMESTAMP not in labels.columns and time in labels.columns:
         labels = labels.assign(**{TIMESTAMP: labels[time]})
     if TIMESTAMP not in labels.columns:
         labels = labels.assign(**{TIMESTAMP: label_times(labels)})
         labels.attrs["as of now"] = True
     return labels.reset_index(drop=True)
+
+
+def _groups(labels: pd.DataFrame, groups: Any) -> Any:
+    """Find the groups of label rows; a column of them stays one."""
+    if isinstance(groups, str):
+        groups = [groups]
+    if groups is None or len(groups) in (0, len(labels)):
+        return groups if groups is None or len(groups) else None
+    if len(groups) == 1 and not groups[0].endswith(FILES):
+        _require(labels, groups[0])
+        return groups[0]
+    return label_groups(labels, groups)
+
+
+def _near_copies(
+    raw: RawContents, problem: Problem, features: Sequence[str]
+) -> dict[str, tuple[float, str]]:
+    """Say of deep features how near copies are, and the command that writes their groups."""
+    found = {}
+    for feature in features:
+        if feature in raw and feature in problem.deep:
+            known = of_encoder(raw.feature(feature))
+            if known:
+                command = f"deepfeast duplicates {raw.view(feature)} --feature {feature}"
+                found[feature] = (known[0], command)
+    return found
 
 
 def _require(labels: pd.DataFrame, *named: Any) -> None:

@@ -10,16 +10,23 @@ import numpy as np
 import pyarrow as pa
 
 from deepfeast.pipelines.search.answer import Hit
-from deepfeast.pipelines.search.copies import connected, estimated, numbered, of_encoder
 from deepfeast.pipelines.search.vectors import VectorSearch
 from deepfeast.pipelines.search.where import TIME
+from deepfeast.transforms.copies import (
+    COSINE,
+    GROUP,
+    SIZE,
+    connected,
+    estimated,
+    numbered,
+    of_encoder,
+)
 from deepfeast.transforms.errors import SearchError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
     from numpy.typing import NDArray
 
-GROUP, SIZE, COSINE = "duplicate_group", "group_size", "nearest_cosine"
 # Above this share of all rows a group is a chain, and no copy of anything.
 CHAIN = 0.2
 # Rows of a group that are shown.

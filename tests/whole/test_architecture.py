@@ -19,7 +19,7 @@ files
 warehouse
 images
 cells
-encoders
+encoders copies
 embeddings testing
 columns views
 signature

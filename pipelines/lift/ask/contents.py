@@ -60,6 +60,10 @@ class RawContents:
         """Return the declaration of a deep feature."""
         return self._features[name][2]
 
+    def view(self, name: str) -> str:
+        """Return the name of the view that has a deep feature."""
+        return str(self._features[name][0].name)
+
     def modality(self, name: str) -> str:
         """Return what a deep feature is made of: ``"text"``, ``"image"`` or another kind."""
         from deepfeast.transforms.encoders import build_encoder

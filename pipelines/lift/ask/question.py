@@ -19,7 +19,8 @@ class Question:
     target : str
         Column to predict. Rows without it are left out.
     groups : str or array-like of shape (n_rows,), optional
-        Rows of one group are never on both sides of a split.
+        Rows of one group are never on both sides of a split. `run_lift` takes a file of groups,
+        such as ``deepfeast duplicates --out`` writes, and a list of columns and files, too.
     time : str, optional
         Column of moments: every model is then tested on rows after those it was fitted on.
     handcrafted : sequence of str, optional

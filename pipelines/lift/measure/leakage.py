@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfeast.transforms.nearest import near_copies, to_units
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 DUPLICATES = 0.01
 FEWEST_WORDS = 8
+MOST_PAIRS = 1 << 21
 TOO_GOOD = 0.99
 CHANCE = 0.001
 BOUNDED = {"r2", "roc_auc", "accuracy", "balanced_accuracy", "average_precision", "f1_macro"}
@@ -54,33 +57,77 @@ def find_alarms(comparison: Comparison) -> list[Alarm]:
 
 
 def duplicates(problem: Problem, splits: Sequence[Split]) -> list[Alarm]:
-    """Find rows whose very content is in a training set and in its test set.
+    """Find rows whose content, or a near-copy of it, is in a training set and in its test set.
 
-    A vector stands for its content: equal contents are encoded once. Short texts ("oak table")
-    repeat without being copies, so they do not count, and only a share above 1 % of the rows is
-    an alarm.
+    A vector stands for its content: equal contents are encoded once, and how near copies are is
+    known of the encoder; see `Problem.copies`. Where it is not known, equal ones count. Short
+    texts ("oak table") repeat without being copies, so they do not count, and only a share above
+    1 % of the rows is an alarm.
     """
+    return [
+        Alarm("duplicates", told)
+        for feature, columns in problem.deep.items()
+        if (told := _duplicates_of(problem, splits, feature, columns))
+    ]
+
+
+def _duplicates_of(
+    problem: Problem, splits: Sequence[Split], feature: str, columns: list[str]
+) -> str:
+    """Say how many copies of a feature stand on both sides; nothing where there are few."""
+    least, command = problem.copies.get(feature, (None, ""))
+    codes = content_codes(problem.frame[columns])
+    if feature in problem.texts:
+        words = problem.texts[feature].fillna("").astype(str).str.split().str.len()
+        codes[(words < FEWEST_WORDS).to_numpy()] = -1
+    pairs = np.empty((2, 0), np.intp)
+    if least is not None:
+        pairs = _near(problem.vectors[feature], codes, least)
+    there = np.zeros((2, len(codes)), dtype=bool)
+    for train, test in splits:
+        seen = np.zeros(int(codes.max(initial=-1)) + 2, dtype=bool)
+        seen[codes[train]] = True
+        seen[-1] = False  # those without a code
+        near = seen.copy()
+        for one, other in (pairs, pairs[::-1]):
+            near[one[seen[other]]] = True
+        there[0, test] |= seen[codes[test]]
+        there[1, test] |= near[codes[test]]
+    equal, near_too = there.sum(axis=1)
+    if near_too <= DUPLICATES * len(codes):
+        return ""
+    known = "a training row" if problem.groups is None else "a training row of another group"
+    what = f"a {feature} that is also that of {known}"
+    if near_too > equal:
+        what = (
+            f"a {feature} that is a near-copy of that of {known} (a cosine of at least "
+            f"{least:.4g}; equal in {equal} of them)"
+        )
     advice = "Name the column of what belongs together with --groups."
     if problem.groups is not None:
         advice = "The groups do not keep them together; is it the same thing under two ids?"
-    alarms = []
-    for feature, columns in problem.deep.items():
-        codes = content_codes(problem.frame[columns])
-        if feature in problem.texts:
-            words = problem.texts[feature].fillna("").astype(str).str.split().str.len()
-            codes[(words < FEWEST_WORDS).to_numpy()] = -1
-        both = np.zeros(len(codes), dtype=bool)
-        for train, test in splits:
-            both[test] |= np.isin(codes[test], np.setdiff1d(codes[train], [-1]))
-        if both.mean() > DUPLICATES:
-            alarms.append(
-                Alarm(
-                    "duplicates",
-                    f"{both.sum()} rows ({both.mean():.0%}) have a {feature} that is also that of "
-                    f"a training row: the model may remember instead of generalise. {advice}",
-                )
-            )
-    return alarms
+    if command:
+        told = "--groups groups.parquet" + (" as well" if problem.groups is not None else "")
+        advice += f" Or keep copies together: {command} --out groups.parquet, then {told}."
+    return (
+        f"{near_too} rows ({near_too / len(codes):.0%}) have {what}: the model may remember "
+        f"instead of generalise. {advice}"
+    )
+
+
+def _near(
+    vectors: NDArray[np.floating], codes: NDArray[np.int64], least: float
+) -> NDArray[np.intp]:
+    """Return pairs of contents that are near-copies: shape (2, n_pairs)."""
+    there = np.flatnonzero(codes >= 0)
+    names, first = np.unique(codes[there], return_index=True)
+    units, at = to_units(vectors[there[first]].astype(np.float32))
+    found = [np.empty((2, 0), np.intp)]
+    for rows, others, _ in near_copies(units, least):
+        found.append(names[at[np.stack([rows, others])]])
+        if sum(part.shape[1] for part in found) > MOST_PAIRS:  # so many say enough
+            break
+    return np.concatenate(found, axis=1)
 
 
 def content_codes(vectors: pd.DataFrame) -> NDArray[np.int64]:

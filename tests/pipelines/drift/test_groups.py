@@ -41,7 +41,7 @@ def test_by_a_column_of_the_labels_and_of_a_file(shop, tmp_path):
     labels.rename(columns={"host": "duplicate_group"}).assign(group_size=1).to_parquet(path)
     assert groups(shop, str(path))[0] == [0, 1, 1, 2]
     labels.assign(other=1).to_parquet(path)
-    with pytest.raises(DriftError, match="expected the join keys id and one column"):
+    with pytest.raises(DriftError, match="expected the entity keys, and one column"):
         groups(shop, str(path))
 
 

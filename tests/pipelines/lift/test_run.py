@@ -11,6 +11,7 @@ from deepfeast.pipelines.lift.ask.question import Question
 from deepfeast.pipelines.lift.run import run_lift
 from deepfeast.transforms.errors import ColumnNotFound, LiftError, SourceNotFound
 
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 LONGER = "python:deepfeast.transforms.testing:WordLengths?dim=3"
 
 
@@ -153,3 +154,19 @@ def test_a_static_table_is_measured_as_of_now(sold):
     question = Question("price", representations=("probe",), most_repeats=2)
     result = run_lift(sold.folder, labels, question, service="wear")
     assert any("every feature is as of now" in note for note in result.notes)
+
+
+def test_near_copies_stay_together_by_the_file_that_says_so(sold, tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    from deepfeast.pipelines.search import duplicates
+    from deepfeast.transforms import copies
+
+    monkeypatch.setitem(copies.THRESHOLDS, WORDS, 0.9999)
+    path = tmp_path / "groups.parquet"
+    pq.write_table(duplicates(sold.store, "deep").table, path)
+    problem = measure(sold, groups=str(path)).comparison.problem
+    assert problem.copies == {"vec": (0.9999, "deepfeast duplicates deep --feature vec")}
+    first = problem.frame["vec_000"].to_numpy()
+    # Titles of eleven lengths.
+    assert [len(set(first[problem.groups == one])) for one in set(problem.groups)] == [1] * 11

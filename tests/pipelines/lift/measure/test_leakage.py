@@ -1,5 +1,7 @@
 """Alarms: signs that a score is too good to be true."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -41,6 +43,34 @@ def test_duplicates_across_folds_are_an_alarm_until_they_are_grouped(shop):
     assert duplicates(*read(shop, groups="seller")) == []
     (alarm,) = duplicates(*read(shop.assign(seller=np.arange(200)), groups="seller"))
     assert alarm.text.endswith("is it the same thing under two ids?")
+
+
+def test_near_copies_across_folds_are_an_alarm_by_the_encoders_threshold(shop):
+    random = np.random.default_rng(1)
+    shop.loc[1:19:2, VEC] = shop.loc[0:18:2, VEC].to_numpy() + random.normal(size=(10, 6)) / 200
+    problem, splits = read(shop)
+    assert duplicates(problem, splits) == []
+    problem.copies["vec"] = 0.999, "deepfeast duplicates deep --feature vec"
+    (alarm,) = duplicates(problem, splits)
+    # As far as folds of 200 rows part the ten pairs.
+    assert re.match(r"(1\d|20) rows \(\d+%\) have a vec that is a near-copy of that", alarm.text)
+    assert "equal in 0 of them" in alarm.text
+    assert alarm.text.endswith(
+        "deepfeast duplicates deep --feature vec --out groups.parquet, then --groups "
+        "groups.parquet."
+    )
+    problem, splits = read(shop, groups="seller")
+    problem.copies["vec"] = 0.999, "deepfeast duplicates deep --feature vec"
+    assert duplicates(problem, splits) == []
+
+
+def test_copies_of_two_sellers_are_told_as_those_of_another_group(shop):
+    shop.loc[100:, VEC] = shop.loc[:99, VEC].to_numpy() * (1 + 1e-4)
+    problem, splits = read(shop, groups="seller")
+    problem.copies["vec"] = 0.99, "deepfeast duplicates deep"
+    (alarm,) = duplicates(problem, splits)
+    assert "a training row of another group" in alarm.text
+    assert alarm.text.endswith("then --groups groups.parquet as well.")
 
 
 def test_short_texts_repeat_without_being_copies(shop):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from deepfeast.pipelines.search import copies
-from deepfeast.pipelines.search.copies import connected, estimated, numbered, of_encoder
+from deepfeast.transforms import copies
+from deepfeast.transforms.copies import connected, estimated, numbered, of_encoder
 from deepfeast.transforms.features import DeepFeature
 from deepfeast.transforms.nearest import to_units
 
