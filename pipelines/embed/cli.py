@@ -31,6 +31,9 @@ def embed(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Write a new version of the table beside the old.")
     ] = False,
+    reread: Annotated[
+        bool, typer.Option("--reread", help="Read files, too, that have not changed since.")
+    ] = False,
     allowed_rejects: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of values that may be rejected.")
     ] = 0.05,
@@ -65,6 +68,7 @@ def embed(
                     since=since,
                     until=until,
                     rebuild=rebuild,
+                    reread=reread,
                     allowed_rejects=allowed_rejects,
                     options=options,
                     progress=progress,

@@ -114,6 +114,11 @@ class RunFolder:
         """Return the files of cells that could not be read."""
         return _files(self.path / "rejects", "read-*.parquet")
 
+    @staticmethod
+    def slice_of(unread: Path) -> int:
+        """Return the number of the slice that a file of unread cells is of."""
+        return int(unread.stem.rpartition("-")[2])
+
     def write_unencoded(self, window: str, rejects: pa.Table) -> None:
         """Write the rejects of encoding a window."""
         write_table(rejects, self.path / "rejects" / f"encoded-{window}.parquet")

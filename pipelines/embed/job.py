@@ -39,6 +39,8 @@ class Run:
         Of the embedding table after it; None where nothing was committed.
     source_rows, rows : int
         Rows of the source, and those written because they were new.
+    unchanged : int
+        Files of the source that were not read, since they have not changed since the last run.
     encoded, reused, missing, rejected : int
         Contents that went through a network, that were found in the table or an earlier run or
         a row of this one, cells without content, and cells that could not be encoded.
@@ -57,6 +59,7 @@ class Run:
     run_id: str
     version: int | None = None
     source_rows: int = 0
+    unchanged: int = 0
     rows: int = 0
     encoded: int = 0
     reused: int = 0
@@ -78,12 +81,15 @@ class Run:
 
     def summary(self) -> str:
         """Tell in a line what was done."""
+        files = f", {self.unchanged:,} unchanged files not read" if self.unchanged else ""
         if self.version is None:
-            return f"{self.view}: nothing new in {self.source_rows:,} rows; nothing committed"
+            return (
+                f"{self.view}: nothing new in {self.source_rows:,} rows{files}; nothing committed"
+            )
         return (
             f"{self.view}: {self.rows:,} of {self.source_rows:,} rows were new: {self.encoded:,} "
             f"contents encoded, {self.reused:,} reused, {self.missing:,} missing, "
-            f"{self.rejected:,} rejected; version {self.version}, {self.seconds:.1f} s"
+            f"{self.rejected:,} rejected{files}; version {self.version}, {self.seconds:.1f} s"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,10 +9,13 @@ from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
 from deepfeast.pipelines.embed.folder import RunFolder, Spill
 from deepfeast.pipelines.embed.job import Job
 from deepfeast.pipelines.embed.raw import read_source
+from deepfeast.pipelines.embed.seen import Choice, Seen, digest, lies_inside, read_seen
 from deepfeast.transforms.embeddings.check import check_table
 from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import ColumnNotFound
+from deepfeast.transforms.files.csv import raw_types
 from deepfeast.transforms.files.schema import check_contents, check_keys, lost_column
+from deepfeast.transforms.warehouse.open import lies_in_files
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -35,6 +38,8 @@ class Opening:
         Where the run works.
     rebuild : bool
         Whether all rows are to be encoded into a new version.
+    reread : bool
+        Whether files are to be read that have not changed since the last run.
 
     Attributes
     ----------
@@ -44,6 +49,12 @@ class Opening:
         Data files that a rebuild cannot read.
     read : Read
         The source, once a job was made.
+    choice : Choice
+        Which of its files are read.
+    of : str
+        Names what is read, where it is files.
+    may_know_files : bool
+        Whether rows mean the same as long as their file does not change.
     """
 
     def __init__(
@@ -55,6 +66,7 @@ class Opening:
         delta: DeltaTable | None,
         folder: RunFolder,
         rebuild: bool,
+        reread: bool = False,
     ):
         self.store, self.view, self.spec, self.table = store, view, spec, table
         self.delta, self.folder, self.rebuild = delta, folder, rebuild
@@ -62,6 +74,30 @@ class Opening:
         self.commits = table.commits(delta) if delta else []
         held = self.commits[0].meta["fingerprints"] if self.commits else {}
         self.encoders = RunEncoders(spec.features, table, held, folder.fitted, rebuild)
+        self.choice, self.may_know_files, self.of = Choice(), False, ""
+        source = store.get_data_source(spec.source)
+        if lies_in_files(source):
+            types = raw_types(view, [feature.column for feature in spec.features])
+            self.of = digest(source, spec, types)
+            self.choice = Choice(None if rebuild or reread else self._known())
+
+    def _known(self) -> Seen | None:
+        """Return which files the table has, if that still holds."""
+        if not self.commits:
+            return None
+        seen = read_seen(self.table, self.commits[0].meta["run_id"])
+        stones = self.encoders.forgotten
+        forgotten = len(stones.times) if stones else 0
+        return seen if seen and seen.of == self.of and seen.forgotten <= forgotten else None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the source, those of files that are not read among them."""
+        return self.read.source.rows + self.choice.rows
+
+    def read_all(self) -> None:
+        """Let the next job read all files."""
+        self.choice = Choice()
 
     def job(
         self,
@@ -76,7 +112,9 @@ class Opening:
         last = self.commits[0].meta.get("read") if self.commits and not self.rebuild else None
         where, view = self.folder.source, self.view.name
         try:
-            self.read = read_source(self.store, self.view, self.spec, where, last, since, until)
+            self.read = read_source(
+                self.store, self.view, self.spec, where, last, since, until, self.choice
+            )
         except ColumnNotFound as error:
             raise lost_column(error, held, self.spec.source, self.table.uri, view) from error
         source = self.read.source
@@ -86,6 +124,8 @@ class Opening:
         if not source.slices:
             return None
         encoders = self.encoders.encoders
+        if self.of:
+            self.may_know_files = lies_inside(self.spec.features, encoders, source.schema())
         job = Job(
             run_id=run_id,
             folder=self.folder,

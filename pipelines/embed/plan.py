@@ -9,8 +9,8 @@ them DuckDB's (tests/pipelines/embed/test_plan.py).
 ===============  ================================================================================
 relation         columns
 ===============  ================================================================================
-hashes, rows     ``slice``, ``row``, the keys and the event time, ``<feature>_hash`` each; hashes
-                 also ``source_created``
+hashes, rows     ``slice``, ``row``, the keys and the event time, ``source_created``,
+                 ``<feature>_hash`` each
 table            the keys and the event time, ``created_timestamp``, ``<feature>_hash`` each
 contents         ``slice``, ``row``, the keys and the event time, ``feature``, ``hash``
 spill            ``hash``, ``place``
@@ -58,6 +58,13 @@ class Columns:
         return ", ".join(quoted(hash_column(name)) for name in self.features)
 
 
+def repeated(hashes: Relation, columns: Columns) -> bool:
+    """Tell whether some key and event time has several rows; few sources repeat one at all."""
+    key = columns.key
+    twice = hashes.aggregate(f"{key}, count(*) as {quoted(AGE)}", key)
+    return bool(twice.filter(f"{quoted(AGE)} > 1").limit(1).fetchall())
+
+
 def one_a_row(hashes: Relation, columns: Columns, source: str) -> Relation:
     """Keep the latest of the rows that have one key and event time.
 
@@ -68,10 +75,6 @@ def one_a_row(hashes: Relation, columns: Columns, source: str) -> Relation:
         `source` is its name.
     """
     key = columns.key
-    twice = hashes.aggregate(f"{key}, count(*) as {quoted(AGE)}", key)
-    # Sorting rows by key is dear, and few sources repeat a key and time at all.
-    if not twice.filter(f"{quoted(AGE)} > 1").limit(1).fetchall():
-        return hashes.project("* exclude (source_created)")
     latest = hashes.project(
         f"{key}, {columns.hashes}, rank() over ("
         f"partition by {key} order by source_created desc nulls last) as {quoted(AGE)}"
@@ -91,7 +94,7 @@ def one_a_row(hashes: Relation, columns: Columns, source: str) -> Relation:
             f'order by source_created desc nulls last, slice, "row") as {quoted(AGE)}'
         )
         .filter(f"{quoted(AGE)} = 1")
-        .project(f"* exclude (source_created, {quoted(AGE)})")
+        .project(f"* exclude ({quoted(AGE)})")
     )
 
 
@@ -112,6 +115,16 @@ def new_rows(rows: Relation, table: Relation, columns: Columns) -> Relation:
     return rows.set_alias("fresh").join(
         latest.project(everything).set_alias("latest"), same, how="anti"
     )
+
+
+def of_same_row(rows: Relation, others: Relation, columns: Columns) -> Relation:
+    """Keep the rows whose key and event time others have, too.
+
+    Of a table, those that some rows may be in; of new rows, those that correct a table's.
+    """
+    mine, theirs = rows.set_alias("mine"), others.set_alias("theirs")
+    same = " and ".join(f"mine.{quoted(name)} = theirs.{quoted(name)}" for name in columns.row)
+    return mine.join(theirs, same, how="semi")
 
 
 def count_contents(rows: Relation, columns: Columns) -> tuple[int, int]:

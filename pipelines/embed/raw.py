@@ -28,6 +28,7 @@ from deepfeast.transforms.warehouse.raw import Wanted, read_raw
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
+    from deepfeast.pipelines.embed.seen import Choice
     from deepfeast.transforms.encoders import Encoder
     from deepfeast.transforms.features import DeepFeature, DeepViewSpec
 
@@ -84,6 +85,7 @@ def read_source(
     last: Mapping[str, Any] | None,
     since: datetime | None,
     until: datetime | None,
+    choice: Choice | None = None,
 ) -> Read:
     """Open the raw source of a view.
 
@@ -97,6 +99,8 @@ def read_source(
         The mark of the commit that this run adds to; None to read all.
     since, until : datetime, optional
         The run's window of event time. It is read whole, and says nothing of other rows.
+    choice : Choice, optional
+        Which files to read.
 
     Raises
     ------
@@ -106,7 +110,8 @@ def read_source(
     contents = [feature.column for feature in spec.features]
     source = store.get_data_source(spec.source)
     if lies_in_files(source):
-        return Read(open_source(store, spec.source, raw_types(view, contents), scratch))
+        types = raw_types(view, contents)
+        return Read(open_source(store, spec.source, types, scratch, choice))
     keys = raw_types(view, [])
     of = _digest(source, spec, keys)
     before = dict(last) if last and last["of"] == of else None

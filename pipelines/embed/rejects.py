@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from deepfeast.pipelines.embed.plan import Columns, quoted, text
 from deepfeast.transforms.errors import TooManyRejects
 
@@ -98,19 +96,17 @@ def gather_rejects(
     return every.order(f'{columns.key}, "column", feature, reason, message, hash')
 
 
-def tell(rejects: pa.Table, keys: Sequence[str]) -> Found:
+def tell(rejects: Relation, keys: Sequence[str]) -> Found:
     """Count rejects, and by reason, with three examples each."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for reject in rejects.to_pylist():
-        groups.setdefault(reject["reason"], []).append(reject)
-    reasons = {
-        reason: {"count": len(rows), "examples": [_example(row, keys) for row in rows[:3]]}
-        for reason, rows in sorted(groups.items())
-    }
-    hashes = rejects["hash"]
-    contents = len(set(hashes.drop_null().to_pylist()))
-    left_out = rejects["feature"].to_pylist().count("")
-    return Found(len(rejects), contents, hashes.null_count - left_out, left_out, reasons)
+    reasons = {}
+    for reason, count in rejects.aggregate("reason, count(*)").order("reason").fetchall():
+        few = rejects.filter(f"reason = {text(reason)}").limit(3).to_arrow_table().to_pylist()
+        reasons[reason] = {"count": count, "examples": [_example(row, keys) for row in few]}
+    counts = (
+        "count(*), count(distinct hash), count(*) - count(hash), count(*) filter (feature = '')"
+    )
+    cells, contents, unread, left_out = rejects.aggregate(counts).fetchall()[0]
+    return Found(cells, contents, unread - left_out, left_out, reasons)
 
 
 def _example(reject: dict[str, Any], keys: Sequence[str]) -> str:

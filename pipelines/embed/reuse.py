@@ -1,69 +1,104 @@
-"""Vectors that the embedding table has already, copied to the spill instead of encoded again."""
+"""Vectors that the embedding table has already, copied to the spill instead of encoded again.
+
+Hashes and where they stand pass by once, and only what is wanted of them is kept, on disk; vectors
+are read of those files that have a wanted one, a file at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from deepfeast.transforms.arrow import vectors_to_matrix
-from deepfeast.transforms.cells.content import HASH_TYPE
 from deepfeast.transforms.features import hash_column
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+    from duckdb import DuckDBPyConnection as Session
+    from duckdb import DuckDBPyRelation as Relation
 
     from deepfeast.pipelines.embed.folder import Spill
 
+BATCH_ROWS = 65_536
+STANDS = pa.schema([("hash", pa.binary()), ("place", pa.int64())])
+
 
 def reuse(
-    table: ds.Dataset, features: Sequence[str], wanted: pa.ChunkedArray, spill: Spill, run: str
+    session: Session,
+    table: ds.Dataset,
+    features: Sequence[str],
+    wanted: Relation,
+    spill: Spill,
+    run: str,
 ) -> None:
-    """Copy the vectors of wanted hashes from a table to a spill, a file of the table at a time.
+    """Copy the vectors of wanted hashes from a table to a spill; see `held`.
 
     Parameters
     ----------
-    table : Dataset
-        The embedding table.
-    features : sequence of str
-        Its columns whose vectors are of the spill's encoder.
-    wanted : ChunkedArray of 16-byte hashes
     run : str
         Begins the names of the files that are written.
     """
-    left = wanted.cast(HASH_TYPE).combine_chunks()
-    for feature in features:
-        for index, fragment in enumerate(table.get_fragments()):
-            if not len(left):
-                return
-            found = vectors_of(fragment, feature, left)
-            if len(found):
-                matrix = vectors_to_matrix(found[feature])
-                spill.write(f"{run}-reused-{feature}-{index:06d}", found["hash"], matrix)
-                left = left.filter(pc.invert(pc.is_in(left, found["hash"].combine_chunks())))
+    for number, (feature, taken) in enumerate(held(session, table, features, wanted)):
+        matrix = vectors_to_matrix(taken[feature])
+        spill.write(f"{run}-reused-{number:06d}", taken["hash"], matrix)
 
 
-def vectors_of(fragment: ds.Fragment, feature: str, wanted: pa.Array) -> pa.Table:
-    """Return the vectors of a data file whose hashes are wanted, each once.
+def held(
+    session: Session, table: ds.Dataset, features: Sequence[str], wanted: Relation
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the vectors that a table has of wanted hashes, each hash once.
 
-    Returns
-    -------
-    Table
-        Columns ``hash`` and the feature's; a hash without a vector is left out.
+    Parameters
+    ----------
+    session : Session
+        Keeps where they stand, as a relation ``stands``.
+    table : Dataset
+        The embedding table.
+    features : sequence of str
+        Its columns whose vectors are of one encoder.
+    wanted : Relation
+        With a column ``hash``.
+
+    Yields
+    ------
+    feature : str
+        The column they are of.
+    taken : Table
+        Columns ``hash`` and the feature's. A content that was rejected has no vector and is left
+        out.
     """
-    name = hash_column(feature)
-    hashes = fragment.to_table(columns=[name])[name].cast(HASH_TYPE).combine_chunks()
-    rows = np.flatnonzero(pc.is_in(hashes, wanted).to_numpy(zero_copy_only=False))
-    empty = pa.table(
-        {"hash": pa.array([], HASH_TYPE), feature: pa.array([], pa.list_(pa.float32()))}
-    )
-    if not len(rows):
-        return empty
-    table = fragment.to_table(columns=[feature]).take(rows)
-    table = table.append_column("hash", hashes.take(pa.array(rows)))
-    table = table.filter(pc.is_valid(table[feature]))
-    _, first = np.unique(np.asarray(table["hash"].to_pylist(), dtype="S16"), return_index=True)
-    return table.take(np.sort(first)) if len(table) else empty
+    fragments = list(table.get_fragments())
+    if not features or not wanted.limit(1).fetchall():
+        return
+    rows = pa.RecordBatchReader.from_batches(STANDS, _stands(fragments, features))
+    here = session.from_arrow(rows).set_alias("here")
+    found = here.join(wanted.set_alias("wanted"), "here.hash = wanted.hash", how="semi")
+    found.aggregate("hash, min(place) as place", "hash").order("place").create("stands")
+    stands = session.table("stands")
+    for (number,) in stands.project("place >> 32 as file").distinct().order("file").fetchall():
+        feature, fragment = features[number // len(fragments)], fragments[number % len(fragments)]
+        mine = stands.filter(f"place >> 32 = {number}").order("place")
+        taken = mine.project("hash, place & 4294967295 as at").to_arrow_table()
+        vectors = fragment.to_table(columns=[feature]).take(taken["at"])
+        taken = taken.select(["hash"]).append_column(feature, vectors[feature])
+        taken = taken.filter(taken[feature].is_valid())
+        if len(taken):
+            yield feature, taken
+    session.execute("drop table stands")
+
+
+def _stands(fragments: Sequence[Any], features: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the hashes of all rows, each with its place: file and row, as one number."""
+    for feature_number, feature in enumerate(features):
+        name = hash_column(feature)
+        for file_number, fragment in enumerate(fragments):
+            number = feature_number * len(fragments) + file_number
+            row = 0
+            for batch in fragment.to_batches(columns=[name], batch_size=BATCH_ROWS):
+                place = np.arange(row, row + len(batch), dtype=np.int64) + (number << 32)
+                row += len(batch)
+                hashes = batch.column(0).cast(pa.binary())
+                yield pa.record_batch([hashes, pa.array(place)], schema=STANDS)

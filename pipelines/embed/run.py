@@ -11,7 +11,8 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from deepfeast.pipelines.embed.lineage import traced
 from deepfeast.pipelines.embed.news import News
 from deepfeast.pipelines.embed.opening import Opening
 from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
-from deepfeast.pipelines.embed.rejects import judge, tell
+from deepfeast.pipelines.embed.rejects import judge
+from deepfeast.pipelines.embed.seen import Seen, write_seen
 from deepfeast.pipelines.embed.session import opened
 from deepfeast.transforms.embeddings.rejects import add_rejects
 from deepfeast.transforms.embeddings.table import embedding_table, table_schema
@@ -47,6 +49,7 @@ def embed(
     until: datetime | None = None,
     fit_until: datetime | None = None,
     rebuild: bool = False,
+    reread: bool = False,
     allowed_rejects: float = 0.05,
     options: Sequence[str] = (),
     threads: int | None = None,
@@ -67,6 +70,8 @@ def embed(
         their first run sees rows before this time alone; by default those before `until`.
     rebuild : bool
         Encode all rows into a new version beside the old; needed after a change of encoder.
+    reread : bool
+        Read all files of the source, also those that have not changed since the last run.
     allowed_rejects : float
         Largest share of the run's contents that may be rejected.
     options : sequence of str
@@ -106,7 +111,8 @@ def embed(
         table.open()
         with table.held(run.run_id), traced(store, feature_view, spec, run):
             folder = RunFolder(table.work(run.run_id))
-            opening = Opening(store, feature_view, spec, table, table.open(), folder, rebuild)
+            delta = table.open()
+            opening = Opening(store, feature_view, spec, table, delta, folder, rebuild, reread)
             EmbedRun(opening, run).run_job(
                 since, until, fit_until, allowed_rejects, options, threads, progress or silent
             )
@@ -144,37 +150,32 @@ class EmbedRun:
         from deepfeast.pipelines.options import local_threads
 
         stage = functools.partial(run_stage, options=options, progress=progress)
-        run = self.run
+        run, opening = self.run, self.opening
+        threads = threads or local_threads(options)
+        windowed = since is not None or until is not None
+        open_job = functools.partial(opening.job, run.run_id, since, until, fit_until, threads)
         try:
-            threads = threads or local_threads(options)
-            job = self.opening.job(run.run_id, since, until, fit_until, threads)
-            if job is None:
-                return
-            run.source_rows, run.fingerprints = job.source.rows, self.encoders.fingerprints
-            self.folder.make()
-            for spill, _ in job.groups():
-                spill.make()
-            self._hash(stage, job)
-            run.reached("hash")
-            with opened(self.folder.overflow) as session:
-                news = News(session, job, self.opening)
-                run.rows = news.rows
+            with self._news(stage, open_job) as news:
+                if news is None:
+                    return
+                job, run.rows = news.job, news.rows
                 run.reached("plan")
                 if run.rows:
                     self._encode(stage, job, news)
-                rejects = news.rejects()
-                found = tell(rejects, job.keys)
+                found = news.find_rejects()
                 judge(run.view, found, news.contents, run.source_rows, allowed_rejects)
                 run.rejected, run.reasons = found.cells, found.reasons
                 run.encoded -= found.contents
                 run.reached("encode")
+                seen = news.seen(windowed)
                 if not run.rows:
+                    self._note(seen)
                     return
-                parts = news.locate()
+                rejects, parts = news.rejects(), news.locate()
             created = time.time_ns() // 1000
             self._write(stage, job, parts, created)
             run.reached("write")
-            self._publish(job, rejects, created)
+            self._publish(job, rejects, created, seen)
             run.reached("publish")
         except BaseException as error:
             # An interrupt may come right after the commit, whose files must then stay.
@@ -194,6 +195,36 @@ class EmbedRun:
         delta = self.table.open()
         commits = self.table.commits(delta) if delta else []
         return bool(commits) and commits[0].meta["run_id"] == self.run.run_id
+
+    @contextmanager
+    def _news(self, stage: Stage, open_job: Callable[[], Job | None]) -> Iterator[News | None]:
+        """Hash and plan; once more with all files where one not read may have a say."""
+        run, opening = self.run, self.opening
+        while True:
+            job = open_job()
+            run.source_rows, run.unchanged = opening.rows, len(opening.choice.kept)
+            if job is None:
+                yield None
+                return
+            run.fingerprints = self.encoders.fingerprints
+            self.folder.make()
+            for spill, _ in job.groups():
+                spill.make()
+            self._hash(stage, job)
+            run.reached("hash")
+            with opened(self.folder.overflow) as session:
+                news = News(session, job, opening)
+                if not news.in_doubt():
+                    yield news
+                    return
+            self.folder.remove()
+            opening.read_all()
+
+    def _note(self, seen: Seen | None) -> None:
+        """Note which files the table has, where the run found nothing to publish."""
+        commits = self.opening.commits
+        if commits and seen and seen != self.opening.choice.seen:
+            write_seen(self.table, commits[0].meta["run_id"], seen, commits)
 
     def _hash(self, stage: Stage, job: Job) -> None:
         from deepfeast.pipelines.embed.stages import HashSlice
@@ -238,7 +269,7 @@ class EmbedRun:
         write = WriteRows(job, target, dims, created)
         stage("Write", parts, write, done=self.folder.written(), total=self.run.rows)
 
-    def _publish(self, job: Job, rejects: pa.Table, created: int) -> None:
+    def _publish(self, job: Job, rejects: pa.Table, created: int, seen: Seen | None) -> None:
         run, opening = self.run, self.opening
         parts = self.folder.parts()
         files = data_files(parts, run.run_id, run.rows)
@@ -246,6 +277,8 @@ class EmbedRun:
         run.bytes = sum(part["size"] for part in parts)
         add_rejects(self.table, stamped(rejects, run.run_id, created), run.run_id)
         self.encoders.keep_fits()
+        if seen:
+            write_seen(self.table, run.run_id, seen, opening.commits)
         run.version = self.table.publish(
             table_schema(job.key_schema(), job.features),
             files,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import in_source, join_keys
 from deepfeast.transforms.files.csv import declared_types, header, is_csv, to_parquet
 from deepfeast.transforms.files.schema import check_row
-from deepfeast.transforms.files.table import FeatureTable, open_table
+from deepfeast.transforms.files.table import Choose, FeatureTable, open_table
 
 if TYPE_CHECKING:
     from feast import FileSource, RepoConfig
@@ -33,6 +33,7 @@ def open_source(
     *,
     types: Mapping[str, pa.DataType] | None = None,
     scratch: Path | None = None,
+    choose: Choose | None = None,
 ) -> FeatureTable:
     """Open a source for reading.
 
@@ -47,6 +48,8 @@ def open_source(
         The columns of a CSV, by their names in the source, where no view declares them.
     scratch : Path, optional
         Where a CSV is rewritten as Parquet; by default in a folder that goes with the table.
+    choose : callable, optional
+        Which files to open, at least one if they are CSV: see `FeatureTable`.
 
     Raises
     ------
@@ -69,14 +72,15 @@ def open_source(
             if scratch is None:
                 kept = tempfile.TemporaryDirectory(prefix="deepfeast-csv-")
                 scratch = Path(kept.name)
-            paths = _rewrite_csv(filesystem, paths, source, types, scratch)
-            filesystem = None
+            paths = _rewrite_csv(filesystem, paths, source, types, scratch, choose)
+            filesystem = choose = None
         table = open_table(
             paths,
             delta=delta,
             name=f"source {source.name!r}",
             filesystem=filesystem,
             storage_options=storage_options(source) if delta else None,
+            choose=choose,
         )
     except FileNotFoundError:
         raise _missing(source, view, where) from None
@@ -87,8 +91,8 @@ def open_source(
         ) from error
     spec = deep_spec(view) if view is not None else None
     if spec:
-        row = [*join_keys(view), source.timestamp_field]
-        check_row(row, table.schema, spec.source, where, view.name)
+        keys = [*join_keys(view), source.timestamp_field]
+        check_row(keys, table.schema, spec.source, where, view.name)
     table.kept = kept
     table.threads = getattr(config.offline_store, "threads", None) or table.threads
     return table
@@ -109,10 +113,12 @@ def _rewrite_csv(
     source: FileSource,
     types: Mapping[str, pa.DataType],
     scratch: Path,
+    choose: Choose | None,
 ) -> list[str]:
     import pyarrow.fs as fs
 
     system = filesystem or fs.LocalFileSystem()
+    paths = [paths] if isinstance(paths, str) else paths
     declared = (source.timestamp_field, source.created_timestamp_column)
     times = [in_source(source, name) for name in declared if name]
     return [
@@ -121,7 +127,7 @@ def _rewrite_csv(
                 system, path, source.name, types, times, scratch / f"{Path(path).stem}-{at}.parquet"
             )
         )
-        for at, path in enumerate([paths] if isinstance(paths, str) else paths)
+        for at, path in enumerate(choose(filesystem, paths) if choose else paths)
     ]
 
 
@@ -240,10 +246,10 @@ def write_source(
     from feast.errors import SavedDatasetLocationAlreadyExists
 
     filesystem, path = locate(config, source)
-    exists = _exists(filesystem, path)
-    if exists and not append and not overwrite:
+    if (exists := _exists(filesystem, path)) and not append and not overwrite:
         raise SavedDatasetLocationAlreadyExists(location=source.path)
-    first, tables = _peek(tables)
+    first = next(tables := iter(tables))
+    tables = itertools.chain([first], tables)
     schema = open_source(config, source).schema if append and exists else first.schema
     batches = (batch for table in tables for batch in table.cast(schema).to_batches())
     reader = pa.RecordBatchReader.from_batches(schema, batches)
@@ -251,12 +257,6 @@ def write_source(
         _write_delta(config, source, reader, append=append)
     else:
         _write_parquet(filesystem, path, reader, append=append and exists)
-
-
-def _peek(tables: Iterable[pa.Table]) -> tuple[pa.Table, Iterator[pa.Table]]:
-    tables = iter(tables)
-    first = next(tables)
-    return first, itertools.chain([first], tables)
 
 
 def file_source(source: Any) -> FileSource:
@@ -341,11 +341,10 @@ def storage_options(source: FileSource) -> dict[str, str] | None:
 
 
 def _exists(filesystem: Any, path: str) -> bool:
-    if filesystem is None:
-        return Path(path).exists()
     import pyarrow.fs as fs
 
-    return filesystem.get_file_info(path).type != fs.FileType.NotFound
+    system = filesystem or fs.LocalFileSystem()
+    return bool(system.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def _write_delta(

@@ -22,7 +22,7 @@ from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.csv import is_csv
 from deepfeast.transforms.files.row_groups import RowGroup
 from deepfeast.transforms.files.schema import check_file, plain_schema
-from deepfeast.transforms.files.table import FeatureTable
+from deepfeast.transforms.files.table import Choose, FeatureTable
 from deepfeast.transforms.times import EVENT_TIME, event_times
 
 if TYPE_CHECKING:
@@ -140,7 +140,11 @@ class Source:
 
 
 def open_source(
-    store: FeatureStore, name: str, types: Mapping[str, pa.DataType], scratch: Path
+    store: FeatureStore,
+    name: str,
+    types: Mapping[str, pa.DataType],
+    scratch: Path,
+    choose: Choose | None = None,
 ) -> Source:
     """Find a raw source in the registry and cut it into slices.
 
@@ -153,6 +157,8 @@ def open_source(
         Columns that must be there, besides the timestamp, and how a CSV's are read.
     scratch : Path
         Where a CSV is rewritten as Parquet, since a CSV cannot be entered in the middle.
+    choose : callable, optional
+        Which files to open: see `FeatureTable`. There may then be no slice.
 
     Raises
     ------
@@ -168,7 +174,7 @@ def open_source(
     types = {**dict.fromkeys(times, pa.string()), **types}
     declared = {names[column]: type_ for column, type_ in types.items()}
     try:
-        table = place.open_source(store.config, raw, types=declared, scratch=scratch)
+        table = place.open_source(store.config, raw, types=declared, scratch=scratch, choose=choose)
     except SourceNotFound as error:
         kind = "Delta table" if place.is_delta(raw) else "Parquet or CSV file"
         raise SourceNotFound(
@@ -180,7 +186,7 @@ def open_source(
             raise ColumnNotFound.of(column, f"source {name!r} ({uri})", table.schema.names)
     renamed = {known: column for known, column in names.items() if known != column}
     slices = cut(table, name, list(names.values()), renamed)
-    if not slices:
+    if not slices and choose is None:
         raise SourceEmpty(f"the source {name!r} at {uri} has no rows; nothing to embed.")
     root = place.photo_folder(store.config, raw)
     return Source(name, uri, raw.timestamp_field, created, tuple(slices), root)

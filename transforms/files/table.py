@@ -7,7 +7,7 @@ passes through some twenty megabytes a thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from deepfeast.transforms.times import Ints
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
+Choose = Callable[[Any, Sequence[str]], Collection[str]]
 KEY_ROWS = 1 << 20
 # A batch of wide columns: small enough for the processor's cache, large enough to be few.
 WIDE_BYTES = 3 << 20
@@ -50,6 +51,9 @@ class FeatureTable:
         How many row groups are read at once.
     kept : object, optional
         What goes with the table, such as the folder that a CSV was rewritten in.
+    choose : callable, optional
+        Given the filesystem and the paths of all files, returns those to open. The others are no
+        part of the table, and not even their footers are read.
     """
 
     dataset: InitVar[ds.Dataset]
@@ -57,14 +61,15 @@ class FeatureTable:
     threads: int = field(default_factory=cores)
 
     kept: Any = None
+    choose: InitVar[Choose | None] = None
 
-    def __post_init__(self, dataset: ds.Dataset) -> None:
+    def __post_init__(self, dataset: ds.Dataset, choose: Choose | None) -> None:
         # Four times as large, once they are read.
         self._packed = {one.name for one in dataset.schema if says_packed(one)}
         self._schema = as_read(plain_schema(dataset.schema))
         self._pieces = [
             RowGroup(fragment, group.id, group.num_rows)
-            for fragment in dataset.get_fragments()
+            for fragment in _chosen(dataset, choose)
             for group in _groups(fragment)
         ]
         counts = [piece.n_rows for piece in self._pieces]
@@ -213,6 +218,15 @@ class FeatureTable:
         return pa.schema([self.schema.field(column) for column in columns])
 
 
+def _chosen(dataset: ds.Dataset, choose: Choose | None) -> list[Any]:
+    """Return the files of a dataset that are to be opened."""
+    fragments = list(dataset.get_fragments())
+    if choose is None or not fragments:
+        return fragments
+    wanted = set(choose(fragments[0].filesystem, [fragment.path for fragment in fragments]))
+    return [fragment for fragment in fragments if fragment.path in wanted]
+
+
 def _groups(fragment: Any) -> Any:
     try:
         return fragment.row_groups
@@ -266,6 +280,7 @@ def open_table(
     name: str = "",
     filesystem: Any = None,
     storage_options: dict[str, str] | None = None,
+    choose: Choose | None = None,
 ) -> FeatureTable:
     """Open Parquet (a file or a folder) or a Delta table for reading.
 
@@ -281,6 +296,8 @@ def open_table(
         The local one by default.
     storage_options : dict, optional
         For Delta in an object store, as ``deltalake`` takes them.
+    choose : callable, optional
+        Which files to open: see `FeatureTable`.
 
     Raises
     ------
@@ -291,7 +308,7 @@ def open_table(
         dataset = _delta(path, storage_options)
     else:
         dataset = _parquet(path, filesystem)
-    return FeatureTable(dataset, name or str(path))
+    return FeatureTable(dataset, name or str(path), choose=choose)
 
 
 def _delta(path: str, storage_options: dict[str, str] | None) -> ds.Dataset:

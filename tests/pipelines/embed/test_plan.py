@@ -17,8 +17,10 @@ from deepfeast.pipelines.embed.plan import (
     contents_to_encode,
     count_contents,
     new_rows,
+    of_same_row,
     one_a_row,
     places,
+    repeated,
 )
 from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.files.slices import EVENT_TIME
@@ -48,6 +50,17 @@ def seen(relation, *names):
 def test_a_row_that_is_twice_counts_once(session):
     rows = hashed(session, ("a", 1, "red"), ("a", 1, "red"), ("b", 1, "red"))
     assert seen(one_a_row(rows, TITLE, "raw"), "id", "row") == [("a", 0), ("b", 2)]
+
+
+def test_rows_of_one_key_and_time_are_noticed_whatever_they_hold(session):
+    assert not repeated(hashed(session, ("a", 1, "red"), ("a", 2, "red"), ("b", 1, "red")), TITLE)
+    assert repeated(hashed(session, ("a", 1, "red"), ("b", 1, "red"), ("a", 1, "red")), TITLE)
+
+
+def test_rows_of_the_same_key_and_time_are_kept(session):
+    rows = hashed(session, ("a", 1, "red"), ("b", 1, "blue"), ("c", 2, "blue"))
+    others = hashed(session, ("a", 1, "grey"), ("a", 1, "tan"), ("c", 1, "blue"))
+    assert seen(of_same_row(rows, others, TITLE), "id") == [("a",)]
 
 
 def test_the_later_of_two_rows_is_the_one_that_was_created_later(session):
@@ -169,8 +182,8 @@ def plan_of(folder):
         new_rows(rows, session.from_arrow(table), columns).create("rows")
         rows = session.table("rows")
         found, values = count_contents(rows, columns)
-        wanted = contents_to_encode(rows, None, columns).project("hash").to_arrow_table()["hash"]
-        reuse(table, ["vec"], wanted, spill, "run")
+        contents_to_encode(rows, None, columns).create("asked")
+        reuse(session, table, ["vec"], session.table("asked"), spill, "run")
         left = contents_to_encode(rows, parquet(session, spill.hashes()), columns)
         encode = left.count("*").fetchall()[0][0]
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -35,11 +35,13 @@ def rejects():
             session, (*FIELDS, "hash"), ("a", 1, "title", "t", "poisoned", "poison", b"R")
         )
         groups = [[TITLE, TEXT]]
-        yield gather_rejects(rows, unread, unencoded, groups, COLUMNS).to_arrow_table()
+        yield gather_rejects(rows, unread, unencoded, groups, COLUMNS)
 
 
 def test_every_new_row_that_holds_a_bad_content_has_its_reject(rejects):
-    assert [(row["id"], row["column"], row["reason"]) for row in rejects.to_pylist()] == [
+    assert [
+        (row["id"], row["column"], row["reason"]) for row in rejects.to_arrow_table().to_pylist()
+    ] == [
         ("", "", "key_missing"),
         ("a", "title", "poisoned"),
         ("b", "text", "not_text"),

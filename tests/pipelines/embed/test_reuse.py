@@ -5,6 +5,7 @@ import pytest
 
 from deepfeast.pipelines.embed.folder import Spill
 from deepfeast.pipelines.embed.reuse import reuse
+from deepfeast.pipelines.embed.session import opened
 
 A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
 
@@ -31,17 +32,42 @@ def spilled(spill):
     return found
 
 
-def test_what_the_table_has_is_copied_once_and_what_it_lacks_is_not(table, tmp_path):
+@pytest.fixture
+def session(tmp_path):
+    with opened(tmp_path / "overflow") as session:
+        yield session
+
+
+def wanted(session, *hashes):
+    return session.from_arrow(pa.table({"hash": pa.array(hashes, pa.binary())}))
+
+
+def test_what_the_table_has_is_copied_once_and_what_it_lacks_is_not(session, table, tmp_path):
     spill = Spill(tmp_path / "spill")
     spill.make()
-    reuse(table, ["vec"], pa.chunked_array([[A, B, C, D]]), spill, "run")
+    reuse(session, table, ["vec"], wanted(session, A, B, C, D), spill, "run")
     assert spilled(spill) == {A: [3, 5], C: [4, 0]}
     assert [len(pq.read_table(path)) for path in spill.hashes()] == [1, 1]
 
 
-def test_nothing_wanted_opens_nothing(table, tmp_path):
+def test_nothing_wanted_opens_nothing(session, table, tmp_path):
     spill = Spill(tmp_path / "spill")
     spill.make()
-    reuse(table, ["vec"], pa.chunked_array([[D]]), spill, "run")
-    reuse(table, [], pa.chunked_array([[A]]), spill, "run")
+    reuse(session, table, ["vec"], wanted(session, D), spill, "run")
+    reuse(session, table, [], wanted(session, A), spill, "run")
     assert spill.hashes() == []
+
+
+def test_what_two_columns_have_is_taken_from_the_first(session, tmp_path):
+    columns = {
+        "one": pa.array([[1, 1]], pa.list_(pa.float32())),
+        "one_hash": pa.array([A], pa.binary()),
+        "two": pa.array([[2, 2]], pa.list_(pa.float32())),
+        "two_hash": pa.array([B], pa.binary()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "table.parquet")
+    spill = Spill(tmp_path / "spill")
+    spill.make()
+    table = ds.dataset(tmp_path / "table.parquet")
+    reuse(session, table, ["one", "two"], wanted(session, A, B, C), spill, "run")
+    assert spilled(spill) == {A: [1, 1], B: [2, 2]}
