@@ -55,9 +55,14 @@ def server() -> Iterator[dict[str, Any]]:
 
 
 def _wait(port: int) -> None:
+    """Wait until the server lets somebody in: it listens a while before."""
+    import psycopg
+
     for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
+        try:
+            psycopg.connect(f"host=127.0.0.1 port={port} dbname=postgres user=feast").close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
     raise SystemExit("the server did not answer within 10 seconds")

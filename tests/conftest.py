@@ -187,6 +187,19 @@ def wait_for(port, process):
     raise AssertionError("the server did not answer within 10 seconds")
 
 
+def wait_until_started(port):
+    """Wait until a PostgreSQL that listens lets somebody in, too."""
+    psycopg = pytest.importorskip("psycopg")
+    for _ in range(200):
+        try:
+            psycopg.connect(f"host=127.0.0.1 port={port} dbname=postgres user=feast").close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the server let nobody in within 10 seconds")
+
+
 @pytest.fixture(scope="session")
 def redis_port():
     if not shutil.which("redis-server"):
