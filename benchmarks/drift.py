@@ -2,9 +2,10 @@
 
 Texts go through `text-tiny` (or another encoder) once; each trial draws a reference of 1,000 and a
 recent window of 300 of them, and asks what `deepfeast drift` asks of vectors. Quiet windows are of
-two kinds: rows that have nothing to do with one another, and rows in clusters of 40, as of dealers
-of one kind of thing. There the alarm that shuffles rows is the peer, on the same windows. Texts are
-parts of real descriptions where those are at hand, and descriptions of the generated marketplace.
+three kinds: rows that have nothing to do with one another, rows in clusters of 40, as of dealers of
+one kind of thing, and dealers that have rows in both windows. In clusters the alarm that shuffles
+rows is the peer, on the same windows. Texts are parts of real descriptions where those are at hand,
+and descriptions of the generated marketplace.
 Then a table of 100,000 and 10,000 rows is compared on one thread, reading included.
 """
 
@@ -70,6 +71,7 @@ def main() -> int:
             alarms = {
                 "independent": [pool.independent(seed) for seed in range(60 * many)],
                 "clusters": [pool.clusters(seed) for seed in range(60 * many)],
+                "dealers": [pool.dealers(seed) for seed in range(60 * many)],
             }
             quiet += [one for some in alarms.values() for one in some]
             by_row += [pool.clusters(seed, by_row=True) for seed in range(15 * many)]
@@ -139,6 +141,15 @@ class Pool:
         rows = self.order[(chosen[:, None] + np.arange(CLUSTER)).ravel()]
         groups = np.arange(len(rows)) if by_row else np.arange(len(rows)) // CLUSTER
         return alarm(self.vectors[rows], groups, old * CLUSTER, seed)
+
+    def dealers(self, seed: int) -> bool:
+        """Draw dealers with rows in both windows, and tell whether there is an alarm."""
+        random = np.random.default_rng(seed)
+        starts = np.arange(0, len(self.order) - CLUSTER, CLUSTER)
+        chosen = random.choice(starts, (REFERENCE + RECENT) // CLUSTER + 1, replace=False)
+        place = (chosen[:, None] + np.arange(CLUSTER)).ravel()
+        order = random.permutation(len(place))
+        return alarm(self.vectors[self.order[place[order]]], order // CLUSTER, REFERENCE, seed)
 
     def changed(self, seed: int, change: Change) -> bool:
         """Draw two windows of rows, change some texts, and tell whether there is an alarm."""

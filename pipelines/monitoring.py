@@ -6,6 +6,7 @@ and else in Delta tables in the repo.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +17,7 @@ from feast.infra.offline_stores.offline_store import OfflineStore
 
 from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.errors import SourceNotFound
+from deepfeast.transforms.features import CREATED, hash_column
 from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.place import (
     file_source,
@@ -24,10 +26,12 @@ from deepfeast.transforms.files.place import (
     source_uri,
     storage_options,
 )
+from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, rows_between
 from deepfeast.transforms.monitoring.drift import with_distances
 from deepfeast.transforms.monitoring.measure import measure
 from deepfeast.transforms.monitoring.record import KINDS, Record
+from deepfeast.transforms.monitoring.since import drift_since, times_of
 from deepfeast.transforms.times import NEVER, nanoseconds
 from deepfeast.transforms.warehouse.open import elsewhere, open_warehouse
 
@@ -72,10 +76,18 @@ class MonitoredStore(OfflineStore):
         rows = rows_between(table, time, Span(start_date, end_date))
         found = measure(table, rows, names, bins=histogram_bins, top=top_n)
         marks = _encoders(config, source)
-        for figures in found:
-            mark = marks.get(figures["feature_name"])
-            if mark and figures["histogram"]:
-                figures["histogram"]["encoder"] = mark[:12]
+        about = {"table": source.name, **times_of(table, rows, time)} if marks else {}
+        deep = [one for one in found if one["feature_name"] in marks and one["histogram"]]
+        for figures in deep:
+            figures["histogram"] |= {"encoder": marks[figures["feature_name"]][:12], **about}
+        known = _bases(config, source) if deep else {}
+        for figures in deep:
+            name = figures["feature_name"]
+            base = known.get(name, {})
+            if base.get("encoder") == figures["histogram"]["encoder"]:
+                span, keys = Span(start_date, end_date), _keys(table, marks, time)
+                drift = drift_since(table, name, keys, time, base, span)
+                figures["histogram"] |= {"drift": drift} if drift else {}
         return found
 
     @staticmethod
@@ -170,6 +182,21 @@ def _baselines(config: RepoConfig, project: str) -> list[dict[str, Any]]:
     return MonitoredStore.query_monitoring_metrics(
         config, project, "feature", {"is_baseline": True}
     )
+
+
+def _bases(config: RepoConfig, source: Any) -> dict[str, dict[str, Any]]:
+    """Return what the baselines of a deep view keep of its features, the latest of each."""
+    return {
+        row["feature_name"]: row["histogram"]
+        for row in _baselines(config, config.project)
+        if (row["histogram"] or {}).get("table") == source.name
+    }
+
+
+def _keys(table: FeatureTable, features: Mapping[str, str], time: str) -> list[str]:
+    """Return the join keys of an embedding table: what is nothing else."""
+    others = {*features, *map(hash_column, features), time, CREATED}
+    return [name for name in table.schema.names if name not in others]
 
 
 def _encoders(config: RepoConfig, source: Any) -> dict[str, str]:

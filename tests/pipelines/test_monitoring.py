@@ -43,3 +43,35 @@ def test_both_kinds_of_views_are_counted_and_the_warehouse_keeps_the_counts(
         (found,) = service.get_feature_metrics("shop", feature_view_name=view)
         assert (found["feature_name"], found["mean"]) == (feature, mean)
     assert postgres.run("SELECT count(*) FROM feast_monitoring_feature_metrics") == [(2,)]
+
+
+def test_vectors_after_the_baseline_are_tested_for_drift(Shirts, tmp_path):
+    from feast import FeatureStore
+
+    shirts = Shirts(tmp_path / "shirts")
+    first, later = NOON, NOON + timedelta(days=30)
+    words = ["red shirt", "blue hat", "old tie", "new socks", "a coat"]
+    rows = [
+        {"id": f"o{n}", "title": words[n % 5] + "s" * (n % 7), "event_timestamp": first}
+        for n in range(80)
+    ]
+    rows += [
+        {"id": f"n{n}", "title": "extraordinarily long " + words[n % 5], "event_timestamp": later}
+        for n in range(40)
+    ]
+    shirts.write(rows)
+    shirts.embed()
+    yaml = shirts.folder / "feature_store.yaml"
+    yaml.write_text(f"{yaml.read_text()}offline_store: {{type: {STORE}}}\n")
+    service = MonitoringService(FeatureStore(str(shirts.folder)))
+    for moment, baseline in ((first, True), (later, False)):
+        day = moment.date()
+        service.compute_metrics(
+            "shirts", "deep", start_date=day, end_date=day, set_baseline=baseline
+        )
+    now = service.get_feature_metrics("shirts", start_date=later.date(), end_date=later.date())
+    drift = now[0]["histogram"]["drift"]
+    assert (drift["rows"], drift["p"] < 0.01) == (40, True)
+    (base,) = service.get_baseline("shirts")
+    assert "drift" not in base["histogram"]
+    assert base["histogram"]["last"] == first.isoformat()
