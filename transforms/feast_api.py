@@ -121,7 +121,11 @@ def store_errors() -> tuple[type[Exception], ...]:
     """Return what online stores raise that cannot be reached, or know no such view."""
     kinds = ("sqlite3:Error", "redis:RedisError", "psycopg:Error")
     names = (kind.split(":") for kind in kinds)
-    return (OSError, *(getattr(sys.modules[m], name) for m, name in names if m in sys.modules))
+    return (
+        OSError,
+        SourceNotFound,
+        *(getattr(sys.modules[m], name) for m, name in names if m in sys.modules),
+    )
 
 
 def can_speak_to(store: Any, kind: str) -> bool:
@@ -180,7 +184,14 @@ def postgres_table(config: RepoConfig, view: FeatureView) -> Any:
 
 
 def postgres_connection(store: Any, config: RepoConfig, autocommit: bool) -> Any:
-    """Return a connection of Feast's PostgreSQL store, to enter."""
+    """Return a connection of Feast's PostgreSQL store, to enter.
+
+    Where it has one for all, and that was closed, a new one is made: Feast would ask the old one
+    for ever.
+    """
+    single = getattr(store, "_conn", None)
+    if single is not None and single.closed:
+        store._conn = None
     return store._get_conn(config, autocommit=autocommit)
 
 

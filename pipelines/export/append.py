@@ -20,7 +20,7 @@ from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.warehouse.target import RUN
 
 if TYPE_CHECKING:
-    from deepfeast.pipelines.export.place import Place
+    from deepfeast.pipelines.export.destination import Destination
     from deepfeast.pipelines.export.rows import Batch, RunRows
     from deepfeast.transforms.embeddings.tombstones import Tombstones
     from deepfeast.transforms.files import bucket
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def append(
-    place: Place,
+    place: Destination,
     rows: RunRows,
     stones: Tombstones | None,
     scratch: bucket.Place,
@@ -70,7 +70,7 @@ def append(
     return Exported(rows.view.name, place.uri, rows.version, done, runs, notes=notes)
 
 
-def _columns(place: Place, rows: RunRows, layout: Layout) -> list[str]:
+def _columns(place: Destination, rows: RunRows, layout: Layout) -> list[str]:
     """Return the columns of the table in their order; it must have those that are written."""
     config = place.warehouse.config
     found = [name for name, _ in place.source.get_table_column_names_and_types(config)]
@@ -92,7 +92,7 @@ def _as_table(batch: Batch) -> pa.Table:
     return table
 
 
-def _write(place: Place, view: Any, table: pa.Table) -> None:
+def _write(place: Destination, view: Any, table: pa.Table) -> None:
     try:
         place.warehouse.store.offline_write_batch(place.warehouse.config, view, table, None)
     except NotImplementedError:

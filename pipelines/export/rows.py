@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from deepfeast.transforms.embeddings.table import EmbeddingTable
 
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 4 << 20
 Batch = tuple[pa.Table, list[str], "dict[str, NDArray[np.float32]]"]
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from deepfeast.pipelines.export.answer import Exported
 from deepfeast.pipelines.export.append import append
-from deepfeast.pipelines.export.place import Place, find_place
+from deepfeast.pipelines.export.destination import Destination, find_destination
 from deepfeast.pipelines.export.record import Export, keep_export
 from deepfeast.pipelines.export.rows import RunRows
 from deepfeast.transforms.embeddings.table import embedding_table
@@ -76,12 +76,12 @@ def export(
     feature_view, _ = find_deep_view(opened, view)
     table = embedding_table(opened, feature_view)
     table.must_exist()
-    place = find_place(opened, to)
+    place = find_destination(opened, to)
     report = progress or (lambda *told: None)
     # No key is forgotten, and nothing rebuilt, between what is read and what is committed.
     with table.held(f"export to {to}"):
         rows = RunRows.of(feature_view, table)
-        stones = read_tombstones(table.uri)
+        stones = read_tombstones(table.path)
         if not place.table:
             if kind:
                 raise SpecError(f"{to!r} lies in no PostgreSQL: leave out how vectors are kept.")
@@ -92,7 +92,7 @@ def export(
 
 
 def _send(
-    place: Place, rows: RunRows, stones: Tombstones | None, kind: str | None, report: Report
+    place: Destination, rows: RunRows, stones: Tombstones | None, kind: str | None, report: Report
 ) -> Exported:
     """Have a table of PostgreSQL hold the rows of the current version, and no others."""
     layout = rows.layout(place.source)

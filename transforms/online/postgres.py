@@ -6,6 +6,7 @@ holds the seal against whoever would begin the view anew, until its rows are the
 
 from __future__ import annotations
 
+import select
 import threading
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from deepfeast.transforms.errors import SpecError
+from deepfeast.transforms.errors import SourceNotFound, SpecError
 from deepfeast.transforms.feast_api import postgres_connection, postgres_table
 from deepfeast.transforms.online.protos import to_vectors
 from deepfeast.transforms.online.seal import SEAL_FEATURE, Seal, check_epoch
@@ -135,7 +136,8 @@ class PostgresTable(OnlineTable):
         names = sorted(rows.values)
         values = [[rows.values[name][row] or b"" for row in order] for name in names]
         texts = [
-            search_texts(column, self._kinds[name])
+            # PostgreSQL takes no NUL in a text. It is for search: the value itself has it.
+            [text and text.replace("\0", " ") for text in search_texts(column, self._kinds[name])]
             for name, column in zip(names, values, strict=True)
         ]
         created = rows.created or [None] * len(keys)
@@ -283,17 +285,69 @@ class PostgresTable(OnlineTable):
 
     @contextmanager
     def _connection(self, autocommit: bool = False) -> Iterator[Any]:
-        """Hold a connection of Feast's store, and give it back whatever happens."""
-        with ExitStack() as held:
+        """Hold a connection of Feast's store, and give it back whatever happens.
+
+        One that the server has closed, since it was started anew, is replaced.
+
+        Raises
+        ------
+        SourceNotFound
+            If the server does not answer, or stops to.
+        """
+        with ExitStack() as held, self._reaching():
             if self.config.online_store.conn_type.value == "singleton":
                 held.enter_context(_single)
             taken = postgres_connection(self.store, self.config, autocommit)
             connection = taken.__enter__()
+            while _lost(connection):
+                taken.__exit__(None, None, None)
+                taken = postgres_connection(self.store, self.config, autocommit)
+                connection = taken.__enter__()
             try:
                 yield connection
             finally:
                 # Feast gives a connection back to its pool only where nothing was raised.
                 taken.__exit__(None, None, None)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Turn the loss of the server into an error that names the view and the server."""
+        from psycopg import OperationalError
+
+        try:
+            yield
+        except OperationalError as error:
+            # With a state it is the answer to a statement, unless the server is ending.
+            if error.sqlstate and not error.sqlstate.startswith(("08", "57P")):
+                raise
+            where = self.config.online_store
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SourceNotFound(
+                f"view {self.view.name!r}: the online store, PostgreSQL at {where.host}:"
+                f"{where.port}, does not answer, or stopped to ({said}). Run again."
+            ) from error
+
+
+def _lost(connection: Any) -> bool:
+    """Tell whether the server has closed a connection that nobody is using, and close it then.
+
+    Nothing is asked: a server that closes says so, and what it said can be read.
+    """
+    from psycopg import OperationalError
+
+    said = select.poll()
+    try:
+        said.register(connection.fileno(), select.POLLIN)
+        # The second time for the end that follows the reason.
+        for wait in (0, 100):
+            if not said.poll(wait):
+                return False
+            with connection.lock:
+                connection.pgconn.consume_input()
+    except OperationalError:
+        connection.close()
+        return True
+    return False
 
 
 def _to_postgres(time: datetime | None) -> datetime | None:

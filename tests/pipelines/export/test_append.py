@@ -8,7 +8,7 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
     PostgreSQLOfflineStore,
 )
 
-from deepfeast.pipelines.export import place
+from deepfeast.pipelines.export import destination
 from deepfeast.pipelines.export.record import read_exports
 from deepfeast.pipelines.forget.certificate import copies
 from deepfeast.transforms.errors import SpecError
@@ -23,7 +23,7 @@ class Broken(Exception):
 @pytest.fixture
 def appended(closet, monkeypatch):
     """The closet, with the source "vectors"; `writes` succeed before the server stops."""
-    monkeypatch.setattr(place, "speaks", lambda warehouse: False)
+    monkeypatch.setattr(destination, "speaks", lambda warehouse: False)
     closet.warehouse.run(f"CREATE TABLE vectors ({COLUMNS})")
     source = closet.warehouse.source("vectors", time="at", created_timestamp_column="made")
     closet.shirts.store.apply([source])
@@ -93,7 +93,7 @@ def test_another_version_is_refused_and_forgotten_keys_are_named(appended, tmp_p
 def test_the_columns_are_told_and_a_store_that_writes_nothing_says_so(appended, monkeypatch):
     appended.wear("a hat")
     monkeypatch.undo()
-    monkeypatch.setattr(place, "speaks", lambda warehouse: False)
+    monkeypatch.setattr(destination, "speaks", lambda warehouse: False)
     with pytest.raises(SpecError, match="store of type 'postgres' writes no rows"):
         appended.export()
     appended.warehouse.run("ALTER TABLE vectors RENAME at TO time")

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
-from deepfeast.transforms.errors import RunInProgress
+from deepfeast.transforms.errors import RunInProgress, SourceNotFound
 from deepfeast.transforms.online import postgres as module
 from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.online.postgres import PostgresTable
@@ -182,3 +183,67 @@ def test_a_transaction_that_fails_leaves_all_rows(store, table):
         table.begin(Seal({"vec": unwritable}, 1, 0, 0, {}))
     assert sorted(*table.keys()) == [("a",)]
     assert write(table, "b") == 1
+
+
+@pytest.mark.parametrize("connections", ["singleton", "pool"])
+def test_a_server_that_was_started_anew_is_asked_again(store, table, postgres, connections):
+    """What the server ends is what a restart ends: all connections."""
+    if connections == "pool":
+        pool(store, 1)
+    write(table, "a")
+    for _ in range(2):
+        postgres.run(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        assert table.read([("a",)], ["size"]).times == [AT]
+        assert write(table, "a") == 1
+
+
+@pytest.mark.parametrize("connections", ["singleton", "pool"])
+def test_a_server_that_stops_in_the_middle_is_an_error_and_then_forgotten(
+    store, table, postgres, connections
+):
+    if connections == "pool":
+        pool(store, 1)
+    write(table, "a")
+
+    def read_on():
+        with table._connection(autocommit=True) as connection:
+            (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+            postgres.run(f"SELECT pg_terminate_backend({pid}, 5000)")
+            connection.execute("SELECT 1")
+
+    with pytest.raises(SourceNotFound, match=r"view 'shops': .* stopped to .*administrator"):
+        read_on()
+    assert table.read([("a",)], ["size"]).times == [AT]
+
+
+def test_a_server_that_is_down_is_named_and_no_password_is(store, table):
+    write(table, "a")
+    settings, own = store.config.online_store, store.provider.online_store
+    own._conn.close()
+    port, settings.port, settings.password = settings.port, 1, "hush-hush"
+    with pytest.raises(SourceNotFound, match=r"PostgreSQL at 127.0.0.1:1, does not") as failed:
+        table.read([("a",)], ["size"])
+    assert "hush" not in str(failed.value)
+    settings.port, settings.password = port, ""
+    assert table.read([("a",)], ["size"]).times == [AT]
+
+
+def test_a_text_with_a_nul_is_kept_as_it_is(make_store, online_store, tmp_path):
+    from feast import Entity, FeatureView, Field, FileSource, ValueType
+    from feast.types import String
+
+    shop = Entity(name="shop", join_keys=["shop_id"], value_type=ValueType.STRING)
+    source = FileSource(name="file", path=str(tmp_path / "x.parquet"), timestamp_field="at")
+    fields = [Field(name="name", dtype=String)]
+    view = FeatureView(name="names", entities=[shop], schema=fields, source=source)
+    pq.write_table(pa.table({"shop_id": ["a"], "at": [AT], "name": ["x"]}), tmp_path / "x.parquet")
+    store = make_store(shop, source, view, online_store=online_store)
+    table = online_table(store.provider.online_store, store.config, view)
+    values = {"name": [*to_values(pa.array(["one\0two"]), ValueType.STRING)]}
+    assert table.write_newer(OnlineRows([("a",)], [AT], values)) == 1
+    answer = store.get_online_features(["names:name"], [{"shop_id": "a"}]).to_dict()
+    store.teardown()
+    assert answer["name"] == ["one\0two"]

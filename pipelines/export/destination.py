@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """A table of a warehouse.
 
     Attributes
@@ -43,7 +43,7 @@ class Place:
     table: str
 
 
-def find_place(store: FeatureStore, to: str) -> Place:
+def find_destination(store: FeatureStore, to: str) -> Destination:
     """Return the table that an export goes to.
 
     Parameters
@@ -69,10 +69,10 @@ def find_place(store: FeatureStore, to: str) -> Place:
         )
     inner = warehouse.config.offline_store
     uri = f"postgres://{inner.host}:{inner.port}/{inner.database}.{to}"
-    return Place(to, uri, warehouse, None, to)
+    return Destination(to, uri, warehouse, None, to)
 
 
-def _declared(store: FeatureStore, to: str, source: Any) -> Place:
+def _declared(store: FeatureStore, to: str, source: Any) -> Destination:
     # What is pushed to, or streamed, has its rows behind it.
     source = getattr(source, "batch_source", None) or source
     if lies_in_files(source):
@@ -83,8 +83,8 @@ def _declared(store: FeatureStore, to: str, source: Any) -> Place:
     warehouse = warehouse_of(store.config, source)
     uri = data_uri(store.config, source)
     if not speaks(warehouse):
-        return Place(to, uri, warehouse, source, "")
+        return Destination(to, uri, warehouse, source, "")
     table = source.get_table_query_string()
     if table.startswith("("):
         raise SpecError(f"the source {to!r} is a query: name one that is a table.")
-    return Place(to, uri, warehouse, source, table)
+    return Destination(to, uri, warehouse, source, table)

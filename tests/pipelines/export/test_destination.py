@@ -4,7 +4,7 @@ import pytest
 from feast import FileSource
 from feast.data_source import PushSource
 
-from deepfeast.pipelines.export.place import find_place
+from deepfeast.pipelines.export.destination import find_destination
 from deepfeast.transforms.errors import SpecError
 
 OURS = "deepfeast.pipelines.offline_store.DeepFeastOfflineStore"
@@ -23,13 +23,13 @@ def store(make_store, postgres):
 
 def test_a_source_and_what_lies_behind_a_pushed_one_are_its_table(store, postgres):
     for to in ("vectors", "pushed"):
-        found = find_place(store, to)
+        found = find_destination(store, to)
         assert (found.to, found.table, found.source.name) == (to, "vectors", "vectors")
         assert found.uri.endswith(f"/postgres.{postgres.block['db_schema']}.vectors")
 
 
 def test_a_table_of_the_warehouse_needs_no_source(store):
-    found = find_place(store, "public.vectors")
+    found = find_destination(store, "public.vectors")
     assert (found.table, found.source) == ("public.vectors", None)
     assert found.uri.startswith("postgres://127.0.0.1:")
 
@@ -44,9 +44,9 @@ def test_a_table_of_the_warehouse_needs_no_source(store):
 )
 def test_what_is_no_table_is_told(store, to, told):
     with pytest.raises(SpecError, match=told):
-        find_place(store, to)
+        find_destination(store, to)
 
 
 def test_without_a_warehouse_there_is_none(make_store):
     with pytest.raises(SpecError, match=r"no source 'public\.t' in project 'shop'\. It has: none"):
-        find_place(make_store(), "public.t")
+        find_destination(make_store(), "public.t")
