@@ -22,6 +22,9 @@ from feast.saved_dataset import SavedDatasetStorage
 from deepfeast.transforms.errors import SpecError
 from deepfeast.transforms.files.place import source_uri, write_source
 from deepfeast.transforms.history.views import PointInTimeJoin
+from deepfeast.transforms.warehouse.open import open_warehouse
+from deepfeast.transforms.warehouse.postgres import speaks
+from deepfeast.transforms.warehouse.save import save_rows
 
 
 class Result(Protocol):
@@ -116,16 +119,24 @@ class DeepFeastRetrievalJob(RetrievalJob):
 
         Raises
         ------
+        SavedDatasetLocationAlreadyExists
+            If something is there that is not to be overwritten.
         SpecError
-            If that is not in files.
+            If that is neither in files nor in a PostgreSQL that is the repo's warehouse.
         """
         source = storage.to_data_source()
-        if not isinstance(source, FileSource):
+        if isinstance(source, FileSource):
+            write_source(self._config, source, self.batches(), overwrite=allow_overwrite)
+            return
+        warehouse = open_warehouse(self._config)
+        if type(source).__name__ != "PostgreSQLSource" or not (warehouse and speaks(warehouse)):
             raise SpecError(
-                f"a saved dataset is written to files: {type(storage).__name__} is none. Use "
+                f"a saved dataset is written to files, or to the PostgreSQL that is the repo's "
+                f"warehouse: {type(storage).__name__} is neither here. Use "
                 f"SavedDatasetFileStorage(path='...'), and load that into the warehouse."
             )
-        write_source(self._config, source, self.batches(), overwrite=allow_overwrite)
+        table = source.get_table_query_string()
+        save_rows(warehouse, table, self.batches(), overwrite=allow_overwrite)
 
     def to_sql(self) -> str:
         raise NotImplementedError(

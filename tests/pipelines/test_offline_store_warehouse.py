@@ -243,14 +243,25 @@ def test_a_saved_dataset_goes_to_a_file(shop, tmp_path):
     assert shop.get_saved_dataset("may").to_df()["grams"].tolist() == [7.5, 90.0]
 
 
-def test_a_saved_dataset_in_the_warehouse_is_refused_with_the_way_out(shop):
+def test_a_saved_dataset_goes_to_the_warehouse_and_comes_back(shop, postgres):
+    pytest.importorskip("adbc_driver_postgresql")
     from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
         SavedDatasetPostgreSQLStorage,
     )
 
+    job = shop.get_historical_features(ask("pen", "ink"), shop.get_feature_service("both"))
+    shop.create_saved_dataset(job, "may", SavedDatasetPostgreSQLStorage("may"))
+    found = postgres.run("SELECT product_id, units, grams FROM may ORDER BY 1")
+    assert found == [("ink", 20, 90.0), ("pen", 10, 7.5)]
+    assert sorted(shop.get_saved_dataset("may").to_df()["grams"]) == [7.5, 90.0]
+
+
+def test_a_saved_dataset_in_another_warehouse_is_refused_with_the_way_out(shop):
+    from feast.infra.offline_stores.snowflake_source import SavedDatasetSnowflakeStorage
+
     job = shop.get_historical_features(ask("pen"), shop.get_feature_service("both"))
-    with pytest.raises(SpecError, match=r"dataset is written to files: .*SavedDatasetFileStorage"):
-        shop.create_saved_dataset(job, "may", SavedDatasetPostgreSQLStorage("may"))
+    with pytest.raises(SpecError, match=r"dataset is written to files, .*SavedDatasetFileStorage"):
+        shop.create_saved_dataset(job, "may", SavedDatasetSnowflakeStorage("may"))
     with pytest.raises(NotImplementedError, match="no one query"):
         job.to_sql()
 

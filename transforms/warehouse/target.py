@@ -263,7 +263,7 @@ def open_target(
         psycopg.connect(postgres.conninfo(warehouse)) as connection,
     ):
         connection.read_only = False
-        parts = _parts(connection, table, warehouse.config.offline_store.db_schema)
+        parts = name_parts(connection, table, warehouse.config.offline_store.db_schema)
         name = ".".join(parts)
         connection.execute(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
         held = "SELECT pg_advisory_xact_lock(hashtextextended('deepfeast ' || %s, 0))"
@@ -279,7 +279,7 @@ def open_target(
         yield Target(connection, name, layout, kinds, types, quoted, fresh)
 
 
-def _parts(connection: Any, table: str, schema: str | None) -> list[str]:
+def name_parts(connection: Any, table: str, schema: str | None) -> list[str]:
     """Split a name as PostgreSQL does; without a schema it is in that of the repo."""
     from psycopg import errors
 
