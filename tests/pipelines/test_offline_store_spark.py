@@ -1,5 +1,6 @@
 """The store beside Spark: apply, training data, embeddings and online rows, on a real session."""
 
+import io
 import logging
 from datetime import datetime, timedelta, timezone
 
@@ -274,6 +275,24 @@ def test_raw_texts_are_embedded_and_the_next_run_reads_what_is_newer(make_store,
     spark.session.sql("DROP TABLE notes")
     with pytest.raises(SourceNotFound, match=r"source 'notes': Spark has no such table"):
         embed(store, "deep")
+
+
+def test_photos_are_bytes_of_a_column(make_store, spark):
+    from PIL import Image
+
+    photo = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(photo, "PNG")
+    columns = {"product_id": ["pen", "ink"], "at": [NOON] * 2, "photo": [photo.getvalue(), None]}
+    spark.session.createDataFrame(pa.table(columns)).createOrReplaceTempView("photos")
+    source = spark.source("photos", "at")
+    deep = deep_feature_view(
+        name="deep",
+        entities=[PRODUCT],
+        source=source,
+        features=[DeepFeature("vec", column="photo", encoder="image-tiny")],
+    )
+    run = embed(make_store(PRODUCT, source, deep, offline_store=block(spark)), "deep")
+    assert (run.rows, run.encoded, run.missing) == (2, 1, 1)
 
 
 def test_what_is_wrong_names_view_and_source(shop, spark, stock):
