@@ -1,5 +1,8 @@
 """Raw rows out of a warehouse: all of them once, and then only what is newer."""
 
+import functools
+import http.server
+import threading
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -303,3 +306,43 @@ def test_forgotten_keys_stay_out_while_the_warehouse_has_them(shop, tmp_path):
     assert done.remains[0].what.startswith("2 rows of the raw source")
     shop.embed(rebuild=True)
     assert shop.vectors() == {"b": [4, 3], "c": None}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_photos_by_url_are_fetched_and_one_that_was_gone_is_asked_for_again(
+    make_store, postgres, tmp_path, monkeypatch
+):
+    from PIL import Image
+
+    from deepfeast.transforms.cells import reader
+
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    # The test's only server is on this machine: its address stands for a public one.
+    monkeypatch.setattr(reader, "is_public", lambda address: address == "127.0.0.1")
+    page = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        postgres.run(
+            'CREATE TABLE shirts (id text, "At" timestamptz, written timestamptz, title text)',
+            f"INSERT INTO shirts VALUES ('a', '2024-05-01Z', '2024-05-01Z', '{site}/red.png'), "
+            f"('b', '2024-05-01Z', '2024-05-09Z', '{site}/late.png')",
+        )
+        source = postgres.source("shirts", "At", created_timestamp_column="written")
+        feature = DeepFeature(
+            "vec", column="title", encoder="image-tiny", allow_hosts=["127.0.0.1"]
+        )
+        view = deep_feature_view(name="deep", entities=[SHIRT], source=source, features=[feature])
+        store = make_store(
+            SHIRT, source, view, offline_store={"type": STORE, "warehouse": postgres.block}
+        )
+        run = embed(store, "deep", allowed_rejects=1.0)
+        assert (run.encoded, run.rejected) == (1, 1)
+        Image.new("RGB", (8, 8), "blue").save(tmp_path / "late.png")
+        again = embed(store, "deep")
+        server.shutdown()
+    assert (again.source_rows, again.encoded, again.rejected) == (2, 1, 0)
