@@ -180,7 +180,7 @@ class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
             how = warehouse.store.pull_latest_from_table_or_query
             times = (timestamp_field, created_timestamp_column)
             columns = (join_key_columns, feature_name_columns, times)
-            return ask_feast(warehouse, how, data_source, columns, start_date, end_date)
+            return ask_feast(warehouse, how, data_source, columns, start_date, end_date, zones=True)
 
         def find() -> Result:
             table, columns = _open_columns(
@@ -217,7 +217,7 @@ class DeepFeastOfflineStore(MonitoredStore, OfflineStore):
             how = warehouse.store.pull_all_from_table_or_query
             times = (timestamp_field, created_timestamp_column)
             columns = (join_key_columns, feature_name_columns, times)
-            return ask_feast(warehouse, how, data_source, columns, start_date, end_date)
+            return ask_feast(warehouse, how, data_source, columns, start_date, end_date, zones=True)
 
         def find() -> Result:
             table, columns = _open_columns(

@@ -5,6 +5,7 @@ Of a deep view it is known, too, what the table holds at just that moment.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,24 +107,23 @@ def _open(
         return open_source(config, source, view, scratch=folder / "csv")
     assert span.start is not None
     assert span.end is not None
-    job = offline_store.pull_latest_from_table_or_query(
-        config=config,
-        data_source=source,
-        join_key_columns=list(columns.keys.values()),
-        feature_name_columns=list(columns.features.values()),
-        timestamp_field=columns.time,
-        created_timestamp_column=columns.created or None,
-        start_date=in_utc(span.start),
-        end_date=in_utc(span.end),
-    )
-    path = folder / "latest.parquet"
-    warehouse = open_warehouse(config)
-    if warehouse is None:
-        pq.write_table(job.to_arrow(), path, row_group_size=PULLED_ROWS)
-    else:
-        what, types = f"view {view.name!r}, source {source.name!r}", by_source(view, columns)
-        with reaching(warehouse, what):
-            rows = rows_of_job(warehouse, job)
+    warehouse, path = open_warehouse(config), folder / "latest.parquet"
+    what = f"view {view.name!r}, source {source.name!r}"
+    with reaching(warehouse, what) if warehouse else nullcontext():
+        job = offline_store.pull_latest_from_table_or_query(
+            config=config,
+            data_source=source,
+            join_key_columns=list(columns.keys.values()),
+            feature_name_columns=list(columns.features.values()),
+            timestamp_field=columns.time,
+            created_timestamp_column=columns.created or None,
+            start_date=in_utc(span.start),
+            end_date=in_utc(span.end),
+        )
+        if warehouse is None:
+            pq.write_table(job.to_arrow(), path, row_group_size=PULLED_ROWS)
+        else:
+            rows, types = rows_of_job(warehouse, job), by_source(view, columns)
             write_rows(rows, path, types, what, columns.all, PULLED_ROWS)
     return open_table(str(path), name=f"the source of view {view.name!r}")
 

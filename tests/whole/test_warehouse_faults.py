@@ -13,6 +13,7 @@ from deepfeast.pipelines.offline_store import STORE
 from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view
 from deepfeast.transforms.errors import JoinError, SourceError, SourceNotFound, TooManyRejects
 from deepfeast.transforms.history import sources
+from deepfeast.transforms.online.open import online_table
 from deepfeast.transforms.warehouse import postgres as dialect
 
 NOON = datetime(2024, 5, 10, 12, tzinfo=timezone.utc)
@@ -35,7 +36,7 @@ TABLE = f"""
 class Shop:
     """A repo on a table whose names need care: two views of its numbers, and a deep one."""
 
-    def __init__(self, make_store, postgres):
+    def __init__(self, make_store, postgres, engine=ENGINE):
         postgres.run(TABLE)
         self.postgres = postgres
         source = postgres.source(
@@ -55,7 +56,7 @@ class Shop:
         ]
         offline = {"type": STORE, "warehouse": dict(postgres.block)}
         objects = [ITEM, source, *views, deep]
-        self.store = make_store(*objects, offline_store=offline, batch_engine=ENGINE)
+        self.store = make_store(*objects, offline_store=offline, batch_engine=engine)
 
     def ask(self, *items, feature="Place:Shelf"):
         labels = pd.DataFrame({"Item Id": items, "event_timestamp": [NOON] * len(items)})
@@ -181,3 +182,17 @@ def test_a_time_without_zone_means_utc_or_the_warehouse_may_not_join(shop, way):
     shop.postgres.run(f"ALTER ROLE {user} SET timezone = 'UTC'")
     shop.store.config.offline_store.warehouse.update(user=user, password="word")
     assert shop.ask("pen") == [3]
+
+
+@pytest.mark.parametrize("engine", [ENGINE, {"type": "local"}])
+def test_a_time_without_zone_goes_online_by_utc(make_store, postgres, monkeypatch, engine):
+    monkeypatch.setattr(dialect, "streams", lambda: False)
+    shop = Shop(make_store, postgres, engine)
+    shop.change("""ALTER "At" TYPE timestamp USING "At" AT TIME ZONE 'UTC'""")
+    shop.store.materialize(NOON - 5 * DAY, NOON - DAY / 48, feature_views=["Place"])
+    features = OnlineFeatures(shop.store, ["Place:Shelf"])
+    found = features.frame([{"Item Id": "pen"}, {"Item Id": "ink"}], now=NOON)
+    assert found["Shelf"].tolist() == [3, 2]
+    view = shop.store.get_feature_view("Place")
+    table = online_table(shop.store.provider.online_store, shop.store.config, view)
+    assert table.read([("pen",), ("ink",)], ["Shelf"]).times == [NOON - DAY / 24, NOON - DAY]

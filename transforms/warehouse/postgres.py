@@ -88,6 +88,28 @@ def bare_times(warehouse: Warehouse, source: Any, columns: Sequence[str]) -> lis
     return [column.name for column in found or () if column.type_code in bare]
 
 
+def with_zones(
+    warehouse: Warehouse, source: Any, columns: Sequence[str], times: Sequence[str]
+) -> Any:
+    """Return a source of the same columns, whose times mean UTC in Feast's own session, too."""
+    bare = bare_times(warehouse, source, times)
+    if not bare:
+        return source
+    asked = ", ".join(
+        f"{quoted(name)}::timestamp AT TIME ZONE 'UTC' AS {quoted(name)}"
+        if name in bare
+        else quoted(name)
+        for name in dict.fromkeys([*columns, *times])
+    )
+    return type(source)(
+        name=source.name,
+        query=f"SELECT {asked} FROM {rows_of(source)}",
+        timestamp_field=source.timestamp_field,
+        created_timestamp_column=source.created_timestamp_column,
+        field_mapping=dict(source.field_mapping or {}),
+    )
+
+
 def stream(warehouse: Warehouse, sql: str) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a query as they come, through ADBC."""
     dbapi: Any = importlib.import_module(f"{DRIVER}.dbapi")

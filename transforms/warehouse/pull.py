@@ -179,16 +179,24 @@ def ask_feast(
     columns: tuple[Sequence[str], Sequence[str], Sequence[str | None]],
     start: datetime | None,
     end: datetime | None,
+    zones: bool = False,
 ) -> Any:
     """Ask Feast's store for rows, by a method of it.
 
     Parameters
     ----------
     columns : tuple of three sequences of str
-        Keys, features, and the event and the created time; of the latter, there may be none.
+        Keys, features, and the event and the created time; of the latter, there may be none. No
+        features are all columns.
+    zones : bool
+        Have times without zone mean UTC also where the clock of the server's sessions is another:
+        the span is then exact, and an index on time of no use.
     """
     names = [[name or "" for name in some] for some in columns]
     if postgres.speaks(warehouse):
+        if zones and names[1]:
+            times = [name for name in names[2] if name]
+            source = postgres.with_zones(warehouse, source, [*names[0], *names[1]], times)
         names = [postgres.inside_quotes(some) for some in names]
     keys, features, (time, created) = names
     return how(

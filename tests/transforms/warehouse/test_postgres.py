@@ -110,3 +110,16 @@ def test_times_without_zone_are_named_where_the_server_is_not_in_utc(warehouse, 
     for zone, found in (("Europe/London", ["Bare"]), ("Etc/UTC", []), ("Africa/Abidjan", [])):
         postgres.run(f"ALTER ROLE {user} SET timezone = '{zone}'")
         assert dialect.bare_times(warehouse, source, ["at", "Bare"]) == found
+
+
+def test_a_source_gets_zones_where_it_has_none_and_keeps_its_names(warehouse, postgres):
+    postgres.run('CREATE TABLE t (id int, at timestamptz, "Bare" timestamp)')
+    postgres.run("INSERT INTO t VALUES (1, '2024-05-01 12:00Z', '2024-05-01 12:00')")
+    source = postgres.source("t", "at", created_timestamp_column="Bare", field_mapping={"id": "n"})
+    assert dialect.with_zones(warehouse, source, ["id"], ["at"]) is source
+    made = dialect.with_zones(warehouse, source, ["id"], ["at", "Bare"])
+    assert (made.timestamp_field, made.created_timestamp_column) == ("at", "Bare")
+    assert made.field_mapping == {"id": "n"}
+    noon = START + 12 * HOUR
+    (row,) = dialect.fetch(warehouse, f"SELECT * FROM {dialect.rows_of(made)}").to_pylist()
+    assert row == {"id": 1, "at": noon, "Bare": noon}
