@@ -44,6 +44,7 @@ UNSEALED = tuple(
     )
 )
 DASK_CONFIG = "feast.infra.offline_stores.dask:DaskOfflineStoreConfig"
+APPLY = "feast.repo_operations:apply_total"
 _REGISTRY = "feast.protos.feast.core.Registry_pb2:Registry"
 
 SLOWER = "the view is met through Feast's own interface alone, with one warning"
@@ -89,6 +90,7 @@ NAMES = (
     Name(DASK_CONFIG, "0.40", _QUIET),
     Name("feast.torch_wrapper:get_torch", "0.50", "commands load torch whenever they load Feast"),
     Name("feast.repo_config:RepoConfig.offline_store", "0.40", "a repo beside a warehouse fails"),
+    Name(APPLY, "0.40", "deepfeast try starts feast apply as a command, which takes longer"),
     Name(_REGISTRY, "0.40", "commands load Feast to read a registry that is a file"),
 )
 _warned: set[str] = set()
@@ -278,13 +280,18 @@ def open_store(store: FeatureStore | str | Path) -> FeatureStore:
     return FeatureStore(repo_path=str(store))
 
 
-def import_lean() -> None:
+def import_lean(typed: bool = False) -> None:
     """Import Feast without what a command has no use for: under half the time.
 
     Feast imports torch, to hand out results as tensors; here it is imported when one is asked
     for. And Feast has typeguard rewrite its classes at import, so that a declaration with a wrong
     type is refused, unless Python runs with ``-O``; a command reads declarations that
     ``feast apply`` accepted. For commands alone: it decides for the whole process.
+
+    Parameters
+    ----------
+    typed : bool
+        Let typeguard do so all the same, for ``feast apply`` itself.
     """
     if "feast" in sys.modules:
         return
@@ -294,7 +301,8 @@ def import_lean() -> None:
         sys.modules["feast.torch_wrapper"] = wrapper
     typeguard: Any = importlib.import_module("typeguard")
     checked = typeguard.typechecked
-    typeguard.typechecked = lambda target: target
+    if not typed:
+        typeguard.typechecked = lambda target: target
     try:
         importlib.import_module("feast")
     finally:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.terminal import log, open_repo
 from deepfeast.transforms.errors import SpecError
-from deepfeast.transforms.feast_api import config_file, open_store
+from deepfeast.transforms.feast_api import APPLY, config_file, find, import_lean, open_store
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.embed import Run
@@ -113,8 +116,6 @@ def embed_all(
     told: Callable[[Run], None] | None = None,
 ) -> list[Run]:
     """Embed every deep view of a repo."""
-    from contextlib import nullcontext
-
     from deepfeast.pipelines.embed import embed
     from deepfeast.transforms.features import deep_spec
 
@@ -123,7 +124,7 @@ def embed_all(
     for view in store.list_feature_views():
         if not deep_spec(view):
             continue
-        with progress(view.name) if progress else nullcontext() as report:
+        with progress(view.name) if progress else contextlib.nullcontext() as report:
             runs.append(
                 embed(
                     store,
@@ -140,12 +141,18 @@ def embed_all(
 
 def bring_online(store: Any) -> None:
     """Materialize every view, from the first row that there may be until now."""
-    import contextlib
-    import io
-
     # Feast tells the terminal what it does in several lines a view.
     with contextlib.redirect_stdout(io.StringIO()):
         store.materialize(FIRST, datetime.now(timezone.utc))
+
+
+# Feast's own command, without torch, for which applying has no use.
+COMMAND = """
+from deepfeast.transforms.feast_api import import_lean
+import_lean(typed=True)
+from feast.cli.cli import cli
+cli()
+"""
 
 
 def apply(repo: Path) -> None:
@@ -160,13 +167,11 @@ def apply(repo: Path) -> None:
     """
     if not config_file(repo).is_file():
         open_store(repo)
-    words = [sys.executable, "-W", "ignore", "-m", "feast.cli.cli", "-c", str(repo), "apply"]
     process = subprocess.Popen(
-        words,
+        [sys.executable, "-W", "ignore", "-c", COMMAND, "-c", str(repo), "apply"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     try:
         output, _ = process.communicate()
@@ -181,3 +186,26 @@ def apply(repo: Path) -> None:
             f"feast apply refuses the declarations in {repo}: {lines[-1] if lines else 'no word'} "
             f"(all it said: feast -c {repo} apply)"
         )
+
+
+def apply_here(repo: Path) -> None:
+    """Apply declarations that deepfeast wrote, within this process: in a third of the time."""
+    import_lean()
+    apply_total = find(APPLY)
+    if apply_total is None:
+        apply(repo)
+        return
+    from feast.repo_config import load_repo_config
+
+    repo, here, known = repo.resolve(), Path.cwd(), set(sys.modules)
+    sys.path.insert(0, str(repo))
+    importlib.invalidate_caches()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            apply_total(load_repo_config(repo, config_file(repo)), repo, False)
+    finally:
+        os.chdir(here)  # Feast has left it
+        sys.path.remove(str(repo))
+        for name in set(sys.modules) - known:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(f"{repo}{os.sep}"):
+                del sys.modules[name]

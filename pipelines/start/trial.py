@@ -16,7 +16,7 @@ import numpy as np
 from deepfeast.pipelines.start.look import Look
 from deepfeast.pipelines.start.plan import Plan, Proposal
 from deepfeast.pipelines.start.repo import Encoders, Repo, write_repo
-from deepfeast.pipelines.start.run import apply, embed_all
+from deepfeast.pipelines.start.run import apply_here, embed_all
 from deepfeast.pipelines.start.table import Table
 from deepfeast.pipelines.start.write import EVENT, labels_file, write_data
 from deepfeast.pipelines.terminal import open_repo
@@ -148,7 +148,7 @@ def try_table(
                 lambda read: report("Read", min(read, total), total),
             )
         if not (repo.folder / "data" / "registry.db").exists():
-            apply(repo.folder)
+            apply_here(repo.folder)
         embed_all(repo.folder, ALLOWED_REJECTS, progress=show, told=told)
         result = _lift(repo, proposal, table, seed, show)
     except KeyboardInterrupt as stop:

@@ -1,4 +1,5 @@
 import re
+import shlex
 import subprocess
 import sys
 
@@ -38,6 +39,19 @@ def test_the_versions_of_what_matters_are_told():
     assert re.fullmatch(
         r"deepfeast \S+, feast \S+, apache-beam \S+, Python 3\.\d+\.\d+\n", done.stdout
     )
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_example_of_every_command_can_be_typed(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = runner.invoke(app, [command, "--help"]).output
+    example = re.search(
+        rf"Example:\s+deepfeast ({command}\s.*?)(?=\n\n|\n *Options|\Z)", shown, re.S
+    )
+    # What follows -- is for Beam. An option that is not there is told before the help.
+    words = shlex.split(re.split(r"\s--\s", example[1])[0].replace("\\\n", " "))
+    done = runner.invoke(app, [*words, "--help"])
+    assert done.exit_code == 0, done.output
 
 
 def test_a_command_that_is_not_there_suggests_the_near_one():
