@@ -23,6 +23,8 @@ THRESHOLDS = {"minilm": 0.95, "text-tiny": 0.95, "image-tiny": 0.97}
 NEARER, ASKED = 5, 1000
 # Where copies may begin at all: nothing less is called one unasked.
 LOWEST, HIGHEST = 0.8, 0.999
+# Above this share of all rows a group is a chain, and no copy of anything.
+CHAIN = 0.2
 # Columns of the file of groups that ``deepfeast duplicates --out`` writes, beside the join keys.
 GROUP, SIZE, COSINE = "duplicate_group", "group_size", "nearest_cosine"
 # Pairs that are held at a time.

@@ -130,7 +130,10 @@ def drift(
             continue
         probe = None
         if labels is not None and target is not None:
-            probe = learn_probe(store, view, name, labels, target)
+            try:
+                probe = learn_probe(store, view, name, labels, target)
+            except DriftError as error:  # other features may have one, and other questions count
+                notes.append(f"{name}: {error}")
         seen, far = how.vectors(name, vectors, there, probe, target)
         tests += seen
         unusual[name] = _unusual(store, rows, name, far, count)

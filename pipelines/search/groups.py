@@ -13,6 +13,7 @@ from deepfeast.pipelines.search.answer import Hit
 from deepfeast.pipelines.search.vectors import VectorSearch
 from deepfeast.pipelines.search.where import TIME
 from deepfeast.transforms.copies import (
+    CHAIN,
     COSINE,
     GROUP,
     SIZE,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from feast import FeatureStore
     from numpy.typing import NDArray
 
-# Above this share of all rows a group is a chain, and no copy of anything.
-CHAIN = 0.2
 # Rows of a group that are shown.
 SHOWN = 6
 

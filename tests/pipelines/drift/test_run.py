@@ -47,6 +47,13 @@ def test_the_same_question_has_the_same_answer(shop):
     assert len(one["unusual"]["vec"]) == 3
 
 
+def test_a_target_that_cannot_be_learned_is_told_and_the_rest_is_answered(shop):
+    result = found(shop, LATER, labels=shop.labels.assign(price=None), target="price")
+    assert result.alarm
+    assert "prediction" not in by_question(result)
+    assert any("no probe of 'price'" in note for note in result.notes)
+
+
 def test_few_groups_are_told(shop):
     labels = pd.DataFrame(shop.labels).assign(half=lambda rows: rows.id.str[1])
     result = drift(shop.store, "deep", OLD, LATER, groups="half", labels=labels, target="price")

@@ -73,6 +73,21 @@ def test_copies_of_two_sellers_are_told_as_those_of_another_group(shop):
     assert alarm.text.endswith("then --groups groups.parquet as well.")
 
 
+@pytest.mark.parametrize(("crowded", "least"), [(1, 0.992), (3, 0.998), (12, None)])
+def test_where_everything_is_near_everything_copies_must_be_nearer(shop, crowded, least):
+    shop[VEC] += crowded
+    shop.loc[1:19:2, VEC] = shop.loc[0:18:2, VEC].to_numpy() + 1e-6
+    problem, splits = read(shop)
+    problem.copies["vec"] = 0.97, "deepfeast duplicates deep"
+    found = [alarm.text for alarm in duplicates(problem, splits)]
+    if least is None:
+        assert found == []
+    else:
+        # The ten pairs, and by chance another one.
+        assert re.match(r"2\d rows ", found[0])
+        assert float(re.findall(r"at least ([\d.]+);", found[0])[0]) > least
+
+
 def test_short_texts_repeat_without_being_copies(shop):
     shop.loc[1::2, VEC] = shop.loc[::2, VEC].to_numpy()
     short = {"vec": ["oak table"] * 200}
