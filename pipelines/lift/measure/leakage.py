@@ -121,20 +121,26 @@ def _near(
 ) -> tuple[NDArray[np.intp], float]:
     """Return pairs of contents that are near-copies, shape (2, n_pairs), and the least cosine.
 
-    Where a fifth of all contents had a copy these are no copies: they are things of one kind, as
-    seen by an encoder that knows others better. Then the cosine is estimated from them, and if
-    that does not help, only equal contents are copies.
+    Where a fifth of all contents had several copies these are no copies: they are things of one
+    kind, as seen by an encoder that knows others better. Then the cosine is estimated from them,
+    and if that does not help, only equal contents are copies.
     """
     there = np.flatnonzero(codes >= 0)
     names, first = np.unique(codes[there], return_index=True)
     units, at = to_units(vectors[there[first]].astype(np.float32))
     pairs = _pairs(units, least)
-    if len(np.unique(pairs)) > CHAIN * len(units):
+    if _crowded(pairs, len(units)):
         least = max(least, estimated(units)[0])
         pairs = _pairs(units, least)
-        if len(np.unique(pairs)) > CHAIN * len(units):
+        if _crowded(pairs, len(units)):
             pairs = pairs[:, :0]
     return names[at[pairs]], least
+
+
+def _crowded(pairs: NDArray[np.intp], contents: int) -> bool:
+    """Tell whether so many are near to so many that these are no copies."""
+    near = len(np.unique(pairs))
+    return near > CHAIN * contents and pairs.shape[1] > 2 * near
 
 
 def _pairs(units: NDArray[np.float32], least: float) -> NDArray[np.intp]:
