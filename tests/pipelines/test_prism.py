@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from deepfeast.transforms.errors import WorkerError
 
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = 65534
 ROWS = [{"id": str(n), "title": f"{'x' * (n % 17 + 1)} shirt"} for n in range(400)]
 LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)
 # It ends its process in the middle of a stage, once, and keeps a list of all that it encodes.
@@ -31,6 +34,28 @@ class Fatal(WordLengths):
             (HERE / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().encode_batch(prepared)
+"""
+
+# A pool that has nothing of the repository but what is in its wheel, and then becomes another user.
+ELSEWHERE = """
+import os, sys
+
+wheel, user = sys.argv[1], int(sys.argv[2])
+sys.path[:] = [wheel, *(path for path in sys.path if "__editable__" not in path)]
+sys.meta_path[:] = [one for one in sys.meta_path if "__editable__" not in one.__module__]
+# Imported before, as the Python itself may lie where the other user cannot look.
+import deepfeast.pipelines.embed.stages as stages, deepfeast.transforms.testing
+import obstore.store, apache_beam.runners.worker.sdk_worker, encodings.idna
+from deepfeast.pipelines.workers import serve
+
+assert stages.__file__.startswith(wheel), stages.__file__
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+server, port = serve("localhost:0")
+print(port, os.geteuid(), os.getcwd(), flush=True)
+server.wait_for_termination()
 """
 
 
@@ -80,6 +105,33 @@ def workers():
     server, port = serve("localhost:0")
     yield ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
     server.stop(None)
+
+
+@pytest.fixture(scope="module")
+def built():
+    """A folder with what the wheel holds, which everybody may read."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        build = ["build_py", f"--build-lib={folder}/lib", "egg_info", f"--egg-base={folder}"]
+        subprocess.run([sys.executable, "setup.py", "-q", *build], cwd=ROOT, check=True)
+        yield f"{folder}/lib"
+
+
+@pytest.fixture
+def elsewhere(built):
+    """A pool of another user, in another folder, that knows the wheel and a bucket alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        command = [sys.executable, "-c", ELSEWHERE, built, str(NOBODY)]
+        env = {**os.environ, "HOME": folder, "TMPDIR": folder}
+        with subprocess.Popen(
+            command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True
+        ) as pool:
+            port, user, where = pool.stdout.readline().split()
+            assert int(user) == (NOBODY if os.geteuid() == 0 else os.geteuid())
+            assert where == os.path.realpath(folder)
+            yield ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+            pool.kill()
 
 
 @pytest.fixture
@@ -138,3 +190,23 @@ def test_workers_that_never_begin_are_told_after_a_while(shirts, on_prism, start
     with pytest.raises(WorkerError, match=r"no worker began within 2 s.*deepfeast workers"):
         shirts.embed(options=[*on_prism, *pool, "--worker_start_timeout=2"])
     assert not shirts.table.exists()
+
+
+@pytest.mark.timeout(180)
+def test_workers_need_the_wheel_and_the_bucket_alone(Shirts, tmp_path, bucket, elsewhere, on_prism):
+    from deepfeast.transforms.files.bucket import at
+
+    local = Shirts(tmp_path / "local")
+    local.write(ROWS, row_group_size=150)
+    local.embed()
+    # What pytest gives to a test is open to its own user, so that of the driver's disk nothing is
+    # read by another.
+    (at(bucket) / "raw.parquet").write_bytes((local.folder / "raw.parquet").read_bytes())
+    source = {
+        "path": f"{bucket}/raw.parquet",
+        "s3_endpoint_override": os.environ["AWS_ENDPOINT_URL"],
+    }
+    far = Shirts(tmp_path / "far", uri=f"{bucket}/tables/deep", **source)
+    run = far.embed(options=[*on_prism, *elsewhere])
+    assert run.encoded == 17
+    assert content(far) == content(local)

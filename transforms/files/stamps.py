@@ -83,8 +83,7 @@ def _etag(filesystem: Any, path: str) -> str:
             said = known.info(path)
         else:
             with filesystem.open_input_stream(path) as stream:
-                raw = stream.metadata() or {}
-            said = {name.decode(): value.decode() for name, value in raw.items()}
+                said = stream.metadata() or {}
     except OSError:
         return ""
     tag = said.get("ETag") or said.get("etag")

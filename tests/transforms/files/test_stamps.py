@@ -4,6 +4,7 @@ import time
 import fsspec
 import pyarrow.fs as fs
 
+from deepfeast.transforms.files.bucket import at
 from deepfeast.transforms.files.stamps import stamps
 
 LONG_AGO = 1_700_000_000
@@ -47,3 +48,14 @@ def test_a_filesystem_that_tells_neither_time_nor_tag_has_no_stamps():
     memory = fsspec.filesystem("memory")
     memory.pipe("/stamps/a", b"red")
     assert stamps(fs.PyFileSystem(fs.FSSpecHandler(memory)), ["/stamps/a"]) == {}
+
+
+def test_an_object_is_known_by_its_tag(bucket):
+    store = fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"])
+    path = f"{bucket.removeprefix('s3://')}/a"
+    (at(bucket) / "a").write_text("red")
+    before = stamps(store, [path])
+    assert stamps(store, [path]) == before
+    assert set(before) == {path}
+    (at(bucket) / "a").write_text("tan")
+    assert stamps(store, [path]) != before
