@@ -95,8 +95,9 @@ def _as_table(batch: Batch) -> pa.Table:
 def _write(place: Destination, view: Any, table: pa.Table) -> None:
     try:
         place.warehouse.store.offline_write_batch(place.warehouse.config, view, table, None)
-    except NotImplementedError:
+    except NotImplementedError as error:
+        said = f" ({error})" if str(error) else ""
         raise SpecError(
-            f"Feast's store of type {place.warehouse.kind!r} writes no rows, so that nothing can "
-            f"be exported to {place.to!r}."
+            f"Feast's store of type {place.warehouse.kind!r} writes no rows to {place.to!r}{said}, "
+            f"so that nothing can be exported there."
         ) from None

@@ -43,8 +43,6 @@ def export_and_die(folder, to, place):
     rows.BATCH_BYTES = 80  # ten rows
     if place == "made":
         fatal(target, "_check")
-    if place == "removed":
-        fatal(target.Target, "remove_runs")
     if place == "copying":
         fatal(target.Copying, "add", calls=2)
     if place == "before the commit":
@@ -66,7 +64,7 @@ def closet(shirts, postgres):
     return shirts
 
 
-@pytest.mark.parametrize("place", ["made", "removed", "copying", "before the commit", "committed"])
+@pytest.mark.parametrize("place", ["made", "copying", "before the commit", "committed"])
 def test_each_row_is_there_once_whenever_an_export_is_killed(closet, postgres, place):
     from deepfeast.pipelines.export import export
 

@@ -13,7 +13,7 @@ class Closet:
     warehouse : Postgres
     """
 
-    def __init__(self, shirts, warehouse):
+    def __init__(self, shirts, warehouse, to=""):
         from feast import FeatureStore
 
         self.shirts, self.warehouse = shirts, warehouse
@@ -23,7 +23,7 @@ class Closet:
         config["offline_store"] = {"type": ours, "warehouse": warehouse.block}
         path.write_text(yaml.safe_dump(config))
         shirts.store = FeatureStore(str(shirts.folder))
-        self.to = f"{warehouse.block['db_schema']}.vectors"
+        self.to = to or f"{warehouse.block['db_schema']}.vectors"
 
     def wear(self, *titles, **options):
         """Write shirts named by their titles, and embed them."""
@@ -38,6 +38,12 @@ class Closet:
 
     def there(self, columns="id, vec"):
         return self.warehouse.run(f"SELECT {columns} FROM vectors ORDER BY 1")
+
+
+@pytest.fixture(name="Closet")
+def closet_class():
+    """To build one beside another warehouse."""
+    return Closet
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 Feast's store for it writes none, so that rows are inserted by a store that does.
 """
 
+from datetime import datetime, timezone
+
 import pytest
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
     PostgreSQLOfflineStore,
@@ -103,3 +105,26 @@ def test_the_columns_are_told_and_a_store_that_writes_nothing_says_so(appended, 
         appended.export()
     with pytest.raises(SpecError, match="lies in no PostgreSQL: leave out how vectors are kept"):
         appended.export(kind="array")
+
+
+def test_a_path_of_spark_takes_rows(Closet, shirts, spark, tmp_path):
+    from pyspark.sql import functions
+
+    there = str(tmp_path / "there")
+    columns = "id string, at timestamp, made timestamp, deepfeast_run string, vec array<float>"
+    spark.session.createDataFrame([], columns).write.parquet(there)
+    source = type(spark.source("any"))(
+        name="there",
+        path=there,
+        file_format="parquet",
+        timestamp_field="at",
+        created_timestamp_column="made",
+    )
+    closet = Closet(shirts, spark, to="there")
+    shirts.store.apply([source])
+    closet.wear("red shirt", None)
+    assert [closet.export().rows for _ in range(2)] == [2, 0]
+    clock = functions.unix_timestamp("at").alias("clock")
+    rows = spark.session.read.parquet(there).select("id", "vec", clock).orderBy("id").collect()
+    at = datetime(2024, 1, 1, tzinfo=timezone.utc).timestamp()
+    assert [tuple(row) for row in rows] == [("none", None, at), ("red shirt", [3, 5], at)]
