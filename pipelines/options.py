@@ -21,6 +21,8 @@ from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import SpecError, did_you_mean
 
 DEFAULT_RUNNER = "FnApiRunner"
+# Workers of an engine that does not say how many it has.
+GUESS = 8
 # They hand the job to a server, which may know options that Beam's Python classes do not.
 JOB_SERVERS = ("PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner")
 # Beam would run `pip freeze` for each job, to log it: two seconds in which nothing is done.
@@ -102,6 +104,17 @@ def local_threads(options: Sequence[str]) -> int | None:
         return None
     workers = parsed.view_as(DirectOptions).direct_num_workers or 1
     return max(1, cores() // workers)
+
+
+def workers(options: Sequence[str]) -> int:
+    """Return how many workers share a stage, as the options say; a guess where they do not."""
+    parsed = pipeline_options(options)
+    local = (parsed.view_as(StandardOptions).runner or "").split(".")[-1] == DEFAULT_RUNNER
+    # Options of Beam's own classes, and those that only a job server knows, are asked for alike.
+    said = parsed.get_all_options(drop_default=True, retain_unknown_options=True)
+    names = ("direct_num_workers",) if local else ("parallelism", "max_num_workers", "num_workers")
+    told = [int(said[name]) for name in names if str(said.get(name, "")).isdigit()]
+    return max([1, *told]) if told or local else GUESS
 
 
 def start_timeout(options: PipelineOptions) -> float | None:

@@ -9,11 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deepfeast.pipelines.embed.forecasting import Forecast, forecast
     from deepfeast.pipelines.embed.job import Run
     from deepfeast.pipelines.embed.run import embed
 
-__all__ = ["Run", "embed"]
-_HOME = {"Run": "job", "embed": "run"}
+__all__ = ["Forecast", "Run", "embed", "forecast"]
+_HOME = {"Forecast": "forecasting", "Run": "job", "embed": "run", "forecast": "forecasting"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from deepfeast.pipelines.command import AsJson, Repo
-from deepfeast.pipelines.terminal import open_repo, print_run, shown
+from deepfeast.pipelines.terminal import open_repo, print_run, say, shown
 from deepfeast.transforms.errors import FeatureNotFound
 
 
@@ -37,6 +37,9 @@ def embed(
     allowed_rejects: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of values that may be rejected.")
     ] = 0.05,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what a run would do and take; write nothing.")
+    ] = False,
     metrics: Annotated[
         Path | None, typer.Option(help="Write what was done to this file, too, for Prometheus.")
     ] = None,
@@ -45,8 +48,10 @@ def embed(
     """Run the embed job: raw table to embedding table, one commit a run.
 
     Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
+    Example: deepfeast embed listing_deep --repo feature_repo --plan
     """
     from deepfeast.pipelines.embed import embed as embed_view
+    from deepfeast.pipelines.embed.forecasting import forecast
     from deepfeast.pipelines.metrics import Metrics
     from deepfeast.transforms.features import deep_spec
 
@@ -57,6 +62,26 @@ def embed(
         raise FeatureNotFound(
             f"the repo {repo} declares no deep feature view. Run feast apply first."
         )
+    if plan:
+        plans = []
+        for name in names:
+            with shown(name, quiet=as_json) as progress:
+                plans.append(
+                    forecast(
+                        store,
+                        name,
+                        since=since,
+                        until=until,
+                        rebuild=rebuild,
+                        reread=reread,
+                        progress=progress,
+                    )
+                )
+            if not as_json:
+                say(plans[-1].summary())
+        if as_json:
+            print(json.dumps([found.to_dict() for found in plans], indent=2))
+        return
     runs = []
     numbers = Metrics(metrics, store.project)
     for name in names:

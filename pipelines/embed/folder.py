@@ -6,7 +6,7 @@ so a job that is killed leaves finished files or none, and the next run can use 
 =============  ===============================================================================
 ``hashes/``    by slice: its rows and the hashes of what they contain
 ``rejects/``   cells that could not be read, by slice; contents that could not be encoded
-``todo/``      by feature: the rows whose contents are to be encoded
+``todo/``      by feature and some slices: the rows whose contents are to be encoded
 ``notes/``     by feature and slice: the engine used, and what the encoder counted
 ``rows/``      the new rows in parts, each with the place of its vectors; what places mean
 ``parts/``     by part: the data file that was written of it
@@ -18,7 +18,9 @@ Vectors are spilled outside of it, in a folder of their encoder that outlives th
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import tempfile
 import time
 from collections import Counter
@@ -42,6 +44,8 @@ FOLDERS = ("hashes", "rejects", "todo", "notes", "rows", "parts", "workers")
 READ = b"rows read"
 # Seconds between two looks at how far workers are in a bucket.
 LOOK = 2.0
+# And for each thousand files anywhere.
+PAUSE = 0.2
 P = TypeVar("P", Path, BucketPath, Place)
 
 
@@ -127,9 +131,13 @@ class RunFolder:
         """Return the files of contents that could not be encoded."""
         return _files(self.path / "rejects", "encoded-*.parquet")
 
-    def todo(self, feature: str) -> Place:
-        """Return the file that lists the rows whose content of a feature is to be encoded."""
-        return self.path / "todo" / f"{feature}.parquet"
+    def todo(self, feature: str, first: int) -> Place:
+        """Return the file that lists rows whose content of a feature is to be encoded.
+
+        They are of some slices from the first on: the footer of one file for all slices of a large
+        source would take each of them long to read.
+        """
+        return self.path / "todo" / f"{feature}-{first:06d}.parquet"
 
     def write_note(self, feature: str, number: int, used: Any, counts: Counter[str]) -> None:
         """Note the engine that a worker used on a slice, and what its encoder counted."""
@@ -257,21 +265,23 @@ def write_table(table: pa.Table, path: P, **options: Any) -> P:
 def tally(find: Callable[[], Iterable[Place]], units: Callable[[Place], int]) -> Callable[[], int]:
     """Return what adds up the units in files as these appear, each opened once.
 
-    In a bucket, where each look is a request, it looks every other second.
+    In a bucket, where each look is a request, it looks every other second; less often, too, where
+    there are thousands of files.
     """
     known: dict[Place, int] = {}
-    looked = -LOOK
+    next_look, total = 0.0, 0
 
     def count() -> int:
-        nonlocal looked
-        if any(isinstance(path, BucketPath) for path in known):
-            if time.monotonic() - looked < LOOK:
-                return sum(known.values())
-            looked = time.monotonic()
+        nonlocal next_look, total
+        if time.monotonic() < next_look:
+            return total
         for path in find():
             if path not in known:
                 known[path] = units(path)
-        return sum(known.values())
+                total += known[path]
+        far = any(isinstance(path, BucketPath) for path in itertools.islice(known, 1))
+        next_look = time.monotonic() + max(LOOK if far else 0.0, len(known) // 1000 * PAUSE)
+        return total
 
     return count
 
@@ -297,4 +307,9 @@ def _rows(path: Place) -> int:
 
 
 def _files(folder: Place, pattern: str) -> list[Place]:
-    return sorted(folder.glob(pattern))
+    if not isinstance(folder, Path):
+        return sorted(folder.glob(pattern))
+    # Many times quicker than a glob, and asked for by every slice and every look.
+    begin, _, end = pattern.partition("*")
+    names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
+    return [folder / n for n in sorted(names) if n.startswith(begin) and n.endswith(end)]

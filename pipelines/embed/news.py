@@ -5,7 +5,8 @@ It asks `plan` for relations and keeps those that later steps ask for again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from deepfeast.pipelines.embed import plan
 from deepfeast.pipelines.embed.rejects import Found, gather_rejects, tell
 from deepfeast.pipelines.embed.reuse import reuse
 from deepfeast.pipelines.embed.seen import Seen, SeenFile
-from deepfeast.pipelines.embed.session import parquet, spilled
+from deepfeast.pipelines.embed.session import opened, parquet, spilled
 from deepfeast.transforms.arrow import regroup
 from deepfeast.transforms.embeddings.check import sound
 from deepfeast.transforms.features import CREATED
@@ -31,6 +32,35 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.embed.opening import Opening
 
 PART_ROWS = 16_384
+
+
+@contextmanager
+def find_news(
+    opening: Opening, open_job: Callable[[], Job | None], hash_: Callable[[Job], None]
+) -> Iterator[News | None]:
+    """Read and plan; once more with all files where one that was not read may have a say.
+
+    Parameters
+    ----------
+    open_job : callable
+        Opens the job; it returns None where there is nothing to read.
+    hash_ : callable
+        Hashes its slices.
+    """
+    while True:
+        job = open_job()
+        if job is None:
+            yield None
+            return
+        opening.folder.make()
+        hash_(job)
+        with opened(opening.folder.overflow) as session:
+            news = News(session, job, opening)
+            if not news.in_doubt():
+                yield news
+                return
+        opening.folder.remove()
+        opening.read_all()
 
 
 class News:
@@ -150,30 +180,33 @@ class News:
         plan.of_same_row(told, rows, columns).create("held")
         return self.session.table("held")
 
-    def missing(self, spill: Spill, features: list[str]) -> Iterator[tuple[str, Relation]]:
+    def missing(
+        self, spill: Spill, features: list[str], copy: bool = True
+    ) -> Iterator[tuple[str, Relation]]:
         """Yield by feature the contents whose vectors are neither spilled nor in the table.
 
-        What the table has is spilled first.
+        Parameters
+        ----------
+        copy : bool
+            Whether what the table has is spilled first.
         """
-        columns, opening = self.job.columns(features), self.opening
-
-        def wanted() -> Relation:
-            known = parquet(self.session, spill.hashes())
-            return plan.contents_to_encode(self._rows, known, columns)
-
+        opening, session = self.opening, self.session
+        known = parquet(session, spill.hashes())
+        asked = plan.contents_to_encode(self._rows, known, self.job.columns(features))
+        asked.create("wanted")
+        found = session.table("wanted")
         if opening.delta:
             held = opening.encoders.held_by(opening.encoders.fingerprints[features[0]])
             table = sound(opening.table.dataset(opening.delta), opening.damaged)
-            wanted().create("asked")
-            asked = self.session.table("asked")
-            reuse(self.session, table, held, asked, spill, self.job.run_id)
-            self.session.execute("drop table asked")
-        wanted().create("wanted")
-        found = self.session.table("wanted")
+            to = spill if copy else None
+            known = reuse(session, table, held, found, to, self.job.run_id)
+            plan.unknown(found, known).create("unheld")
+            found = session.table("unheld")
         for name in features:
             mine = found.filter(f"feature = {plan.text(name)}").project("* exclude (feature)")
             yield name, mine
-        self.session.execute("drop table wanted")
+        session.execute("drop table wanted")
+        session.execute("drop table if exists unheld")
 
     def find_rejects(self, encoded: bool = True) -> Found:
         """Collect the rejects of the new rows, and count them.

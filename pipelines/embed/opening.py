@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import ColumnNotFound
 from deepfeast.transforms.files.csv import raw_types
 from deepfeast.transforms.files.schema import check_contents, check_keys, lost_column
+from deepfeast.transforms.files.slices import spread
 from deepfeast.transforms.warehouse.open import lies_in_files
 
 if TYPE_CHECKING:
@@ -106,8 +108,12 @@ class Opening:
         until: datetime | None,
         fit_until: datetime | None,
         threads: int | None,
+        workers: int = 1,
     ) -> Job | None:
-        """Open the source and the encoders; None where a warehouse has nothing that is newer."""
+        """Open the source and the encoders; None where there is nothing to read.
+
+        The slices are cut so that `workers` find enough of them.
+        """
         held = self.table.dataset(self.delta).schema if self.delta else None
         last = self.commits[0].meta.get("read") if self.commits and not self.rebuild else None
         where, view = self.folder.source, self.view.name
@@ -123,6 +129,7 @@ class Opening:
         self.encoders.settle(source, fit_until or until)
         if not source.slices:
             return None
+        source = replace(source, slices=spread(source.slices, workers))
         encoders = self.encoders.encoders
         if self.of:
             self.may_know_files = lies_inside(self.spec.features, encoders, source.schema())

@@ -156,15 +156,19 @@ def contents_to_encode(rows: Relation, known: Relation | None, columns: Columns)
     for part in parts[1:]:
         every = every.union(part)
     if known is not None:
-        every = every.set_alias("wanted").join(
-            known.set_alias("known"), "wanted.hash = known.hash", how="anti"
-        )
+        every = unknown(every, known)
     first = 'row_number() over (partition by hash order by feature, slice, "row")'
     return (
         every.project(f"*, {first} as {quoted(AGE)}")
         .filter(f"{quoted(AGE)} = 1")
         .project(f"* exclude ({quoted(AGE)})")
     )
+
+
+def unknown(contents: Relation, known: Relation) -> Relation:
+    """Leave out the contents whose hash is known."""
+    wanted, known = contents.set_alias("wanted"), known.set_alias("known")
+    return wanted.join(known, "wanted.hash = known.hash", how="anti")
 
 
 def places(rows: Relation, spills: Mapping[str, Relation]) -> Relation:

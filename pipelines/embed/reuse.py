@@ -31,19 +31,30 @@ def reuse(
     table: ds.Dataset,
     features: Sequence[str],
     wanted: Relation,
-    spill: Spill,
+    spill: Spill | None,
     run: str,
-) -> None:
-    """Copy the vectors of wanted hashes from a table to a spill; see `held`.
+) -> Relation:
+    """Copy the vectors of wanted hashes from a table to a spill, and return which; see `held`.
 
     Parameters
     ----------
+    spill : Spill, optional
+        By default nothing is written.
     run : str
         Begins the names of the files that are written.
+
+    Returns
+    -------
+    Relation
+        ``hash``, kept in the session as ``reused``.
     """
+    session.execute("create or replace table reused (hash blob)")
     for number, (feature, taken) in enumerate(held(session, table, features, wanted)):
-        matrix = vectors_to_matrix(taken[feature])
-        spill.write(f"{run}-reused-{number:06d}", taken["hash"], matrix)
+        if spill:
+            matrix = vectors_to_matrix(taken[feature])
+            spill.write(f"{run}-reused-{number:06d}", taken["hash"], matrix)
+        session.from_arrow(taken.select(["hash"])).insert_into("reused")
+    return session.table("reused")
 
 
 def held(

@@ -11,8 +11,7 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +20,11 @@ import pyarrow as pa
 from deepfeast.pipelines.embed.folder import RunFolder, Spill, kept, together
 from deepfeast.pipelines.embed.job import Job, Progress, Run, silent
 from deepfeast.pipelines.embed.lineage import traced
-from deepfeast.pipelines.embed.news import News
+from deepfeast.pipelines.embed.news import News, find_news
 from deepfeast.pipelines.embed.opening import Opening
 from deepfeast.pipelines.embed.publish import data_files, metadata, missing_cells, stamped
 from deepfeast.pipelines.embed.rejects import judge
 from deepfeast.pipelines.embed.seen import Seen, write_seen
-from deepfeast.pipelines.embed.session import opened
 from deepfeast.transforms.embeddings.rejects import add_rejects
 from deepfeast.transforms.embeddings.table import embedding_table, table_schema
 from deepfeast.transforms.errors import RunInProgress
@@ -37,6 +35,8 @@ from deepfeast.transforms.views import find_deep_view
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+# Slices whose contents to encode are listed in one file.
+TODO_SLICES = 64
 log = logging.getLogger(__name__)
 Stage = Callable[..., None]
 
@@ -147,25 +147,28 @@ class EmbedRun:
     ) -> None:
         """Hash, plan, encode, write, publish."""
         from deepfeast.pipelines.beam import run_stage
-        from deepfeast.pipelines.options import local_threads
+        from deepfeast.pipelines.options import local_threads, workers
 
         stage = functools.partial(run_stage, options=options, progress=progress)
         run, opening = self.run, self.opening
         threads = threads or local_threads(options)
         windowed = since is not None or until is not None
-        open_job = functools.partial(opening.job, run.run_id, since, until, fit_until, threads)
+        how = (run.run_id, since, until, fit_until, threads, workers(options))
+        open_job = functools.partial(opening.job, *how)
         try:
-            with self._news(stage, open_job) as news:
+            with find_news(opening, open_job, functools.partial(self._hash, stage)) as news:
+                run.source_rows, run.unchanged = opening.rows, len(opening.choice.kept)
                 if news is None:
                     return
+                run.fingerprints = self.encoders.fingerprints
                 job, run.rows = news.job, news.rows
                 run.reached("plan")
                 if run.rows:
                     self._encode(stage, job, news)
-                found = news.find_rejects()
-                judge(run.view, found, news.contents, run.source_rows, allowed_rejects)
-                run.rejected, run.reasons = found.cells, found.reasons
-                run.encoded -= found.contents
+                bad = news.find_rejects()
+                judge(run.view, bad, news.contents, run.source_rows, allowed_rejects)
+                run.rejected, run.reasons = bad.cells, bad.reasons
+                run.encoded -= bad.contents
                 run.reached("encode")
                 seen = news.seen(windowed)
                 if not run.rows:
@@ -196,30 +199,6 @@ class EmbedRun:
         commits = self.table.commits(delta) if delta else []
         return bool(commits) and commits[0].meta["run_id"] == self.run.run_id
 
-    @contextmanager
-    def _news(self, stage: Stage, open_job: Callable[[], Job | None]) -> Iterator[News | None]:
-        """Hash and plan; once more with all files where one not read may have a say."""
-        run, opening = self.run, self.opening
-        while True:
-            job = open_job()
-            run.source_rows, run.unchanged = opening.rows, len(opening.choice.kept)
-            if job is None:
-                yield None
-                return
-            run.fingerprints = self.encoders.fingerprints
-            self.folder.make()
-            for spill, _ in job.groups():
-                spill.make()
-            self._hash(stage, job)
-            run.reached("hash")
-            with opened(self.folder.overflow) as session:
-                news = News(session, job, opening)
-                if not news.in_doubt():
-                    yield news
-                    return
-            self.folder.remove()
-            opening.read_all()
-
     def _note(self, seen: Seen | None) -> None:
         """Note which files the table has, where the run found nothing to publish."""
         commits = self.opening.commits
@@ -231,6 +210,7 @@ class EmbedRun:
 
         done = self.folder.hashed()
         stage("Hash", job.source.slices, HashSlice(job), done=done, total=job.source.rows)
+        self.run.reached("hash")
 
     def _encode(self, stage: Stage, job: Job, news: News) -> None:
         """Encode what is nowhere yet."""
@@ -240,13 +220,18 @@ class EmbedRun:
         by_number = {part.number: part for part in job.source.slices}
         elements: list[tuple[Any, str, Place]] = []
         for spill, features in job.groups():
+            spill.make()
             for name, missing in news.missing(spill, features):
-                path = self.folder.todo(name)
-                with whole(path) as aside:
-                    missing.order('slice, "row"').write_parquet(str(aside), row_group_size=8192)
                 slices = missing.aggregate("slice, count(*)", "slice").order("slice").fetchall()
-                elements += [(by_number[number], name, path) for number, _ in slices]
                 run.encoded += sum(count for _, count in slices)
+                numbers = [number for number, _ in slices]
+                for start in range(0, len(numbers), TODO_SLICES):
+                    these = numbers[start : start + TODO_SLICES]
+                    path = self.folder.todo(name, these[0])
+                    mine = missing.filter(f"slice between {these[0]} and {these[-1]}")
+                    with whole(path) as aside:
+                        mine.order('slice, "row"').write_parquet(str(aside), row_group_size=8192)
+                    elements += [(by_number[number], name, path) for number in these]
         run.reused = news.contents - run.encoded
         done = [spill.encoded(run.run_id) for spill, _ in job.groups()]
         rejected = self.folder.rejected()

@@ -3,7 +3,13 @@
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, StandardOptions
 
-from deepfeast.pipelines.options import local_threads, pipeline_options, start_timeout
+from deepfeast.pipelines.options import (
+    GUESS,
+    local_threads,
+    pipeline_options,
+    start_timeout,
+    workers,
+)
 from deepfeast.transforms.cores import cores
 from deepfeast.transforms.errors import SpecError
 
@@ -52,3 +58,21 @@ def test_only_workers_that_somebody_else_starts_are_waited_for_so_long():
     assert limit(*flink) == 300
     assert limit(*flink, "--worker_start_timeout=5") == 5
     assert limit() is limit("--runner=DataflowRunner") is limit("--runner=FlinkRunner") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ([], 1),
+        (["--direct_num_workers=3"], 3),
+        (["--runner=FlinkRunner", "--parallelism=6"], 6),
+        (["--runner=PortableRunner", "--parallelism", "6"], 6),
+        (["--runner=DataflowRunner", "--num_workers=2", "--max_num_workers=20"], 20),
+    ],
+)
+def test_how_many_workers_share_a_stage_is_what_the_options_say(options, count):
+    assert workers(options) == count
+
+
+def test_an_engine_that_does_not_say_has_several_workers():
+    assert workers(["--runner=SparkRunner"]) == GUESS > 1

@@ -7,10 +7,11 @@ have for them, whatever the source calls them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["EVENT_TIME", "Origin", "Slice", "Source", "event_times", "open_source", "read_slice"]
 
 SLICE_ROWS = 8192
+# Slices for each worker, so that none waits long for the last; and the fewest rows of one.
+TURNS, FEWEST = 4, 128
 BATCH_ROWS = 512
 
 
@@ -244,6 +247,29 @@ def cut(
     return slices
 
 
+def spread(slices: Sequence[Slice], workers: int) -> tuple[Slice, ...]:
+    """Cut slices smaller where several workers would find too few.
+
+    Each part decodes what precedes it in its row group, which is little beside encoding it.
+
+    Parameters
+    ----------
+    workers : int
+        How many share the slices; for one they are left as they are.
+    """
+    wanted = TURNS * workers
+    if workers == 1 or len(slices) >= wanted:
+        return tuple(slices)
+    most = max(FEWEST, math.ceil(sum(part.rows for part in slices) / wanted))
+    cut_up: list[Slice] = []
+    for part in slices:
+        step = math.ceil(part.rows / math.ceil(part.rows / most))
+        for start in range(part.start, part.stop, step):
+            stop = min(start + step, part.stop)
+            cut_up.append(replace(part, number=len(cut_up), start=start, stop=stop))
+    return tuple(cut_up)
+
+
 def read_slice(
     part: Slice, columns: Sequence[str], batch_rows: int = BATCH_ROWS
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -302,3 +328,29 @@ def _fragment(part: Slice) -> Any:
         part.origin.filesystem or fs.LocalFileSystem(),
         ds.scalar(True) if part.origin.partition is None else part.origin.partition,
     )
+
+
+def stored_bytes(parts: Iterable[Slice], columns: Sequence[str]) -> int:
+    """Return the size of some columns on disk, of the row groups that slices are of.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        As the views call them.
+    """
+    size = 0
+    groups = {(part.path, part.row_group): part for part in parts}
+    # One footer at a time, since those of many files would fill the memory.
+    for _, found in itertools.groupby(groups.values(), lambda part: part.path):
+        here = list(found)
+        metadata = _fragment(here[0]).metadata
+        names = {here[0].origin.names.get(column, column) for column in columns}
+        for part in here:
+            group = metadata.row_group(part.row_group)
+            chunks = (group.column(number) for number in range(group.num_columns))
+            size += sum(
+                chunk.total_compressed_size
+                for chunk in chunks
+                if chunk.path_in_schema.partition(".")[0] in names
+            )
+    return size

@@ -23,7 +23,7 @@ def test_embed_says_what_it_did_and_a_rerun_that_nothing_is_new(shirts):
     assert first.returncode == 0, first.stderr
     assert "2 of 2 rows were new: 2 contents encoded" in first.stdout
     again = runner.invoke(app, ["embed", "--repo", str(shirts.folder)])
-    assert "nothing new in 2 rows; nothing committed" in again.output
+    assert "nothing new in 2 rows, 1 unchanged files not read; nothing committed" in again.output
 
 
 def test_a_runner_that_loses_rows_is_refused(shirts):

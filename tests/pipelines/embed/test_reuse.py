@@ -45,9 +45,16 @@ def wanted(session, *hashes):
 def test_what_the_table_has_is_copied_once_and_what_it_lacks_is_not(session, table, tmp_path):
     spill = Spill(tmp_path / "spill")
     spill.make()
-    reuse(session, table, ["vec"], wanted(session, A, B, C, D), spill, "run")
+    found = reuse(session, table, ["vec"], wanted(session, A, B, C, D), spill, "run")
+    assert sorted(found.fetchall()) == [(A,), (C,)]
     assert spilled(spill) == {A: [3, 5], C: [4, 0]}
     assert [len(pq.read_table(path)) for path in spill.hashes()] == [1, 1]
+
+
+def test_what_is_only_asked_for_is_not_copied(session, table, tmp_path):
+    found = reuse(session, table, ["vec"], wanted(session, A, B, D), None, "run")
+    assert found.fetchall() == [(A,)]
+    assert not (tmp_path / "spill").exists()
 
 
 def test_nothing_wanted_opens_nothing(session, table, tmp_path):

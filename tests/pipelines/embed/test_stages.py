@@ -80,8 +80,8 @@ def encode(job, *rows):
         "event_timestamp": [DAYS[row] for row in rows],
         "hash": [content_hash(TITLES[row]) for row in rows],
     }
-    pq.write_table(pa.table(listed), job.folder.todo("vec"))
-    element = (job.source.slices[0], "vec", job.folder.todo("vec"))
+    pq.write_table(pa.table(listed), job.folder.todo("vec", 0))
+    element = (job.source.slices[0], "vec", job.folder.todo("vec", 0))
     return sum(EncodeSlice(job).process(element))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deepfeast.transforms.errors import ColumnNotFound, SourceEmpty, SourceError, SourceNotFound
 from deepfeast.transforms.files import slices
-from deepfeast.transforms.files.slices import open_source, read_slice
+from deepfeast.transforms.files.slices import open_source, read_slice, spread, stored_bytes
 
 STARTED = pa.scalar(0, pa.timestamp("us", "UTC"))
 
@@ -88,3 +88,26 @@ def test_a_file_or_a_column_that_is_not_there_is_named(Shirts, tmp_path):
     shirts.write([{"id": "a"}])
     with pytest.raises(ColumnNotFound, match="no column 'title' in source 'raw'"):
         open_source(shirts.store, "raw", {"title": pa.string()}, tmp_path)
+
+
+def test_a_source_of_few_row_groups_is_cut_so_that_every_worker_has_a_share(opened):
+    slices = opened(("1.parquet", range(3000)), ("2.parquet", range(3000, 3050))).slices
+    assert spread(slices, 1) == slices
+    few = spread(slices, 3)
+    assert [part.rows for part in few] == [250] * 12 + [50]
+    assert [part.number for part in few] == list(range(13))
+    assert [n for part in few for n in numbers(part)] == list(range(3050))
+    assert spread(few, 3) == few
+
+
+def test_no_slice_is_made_so_small_that_it_is_not_worth_a_worker(opened):
+    slices = opened(("1.parquet", range(300))).slices
+    assert [part.rows for part in spread(slices, 100)] == [100, 100, 100]
+
+
+def test_bytes_are_counted_of_the_columns_and_row_groups_that_are_read(opened):
+    source = opened(("1.parquet", range(4000)), group=1000)
+    every = stored_bytes(source.slices, ["n", "event_timestamp"])
+    numbers_alone = stored_bytes(source.slices, ["n"])
+    assert 4 * stored_bytes(source.slices[:1], ["n"]) == pytest.approx(numbers_alone, rel=0.1)
+    assert stored_bytes(source.slices * 2, ["n"]) == numbers_alone < every
