@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 TIMESTAMP = "event_timestamp"
 TIMED_VALUES = 24
+WIDE = 64
 
 
 def run_lift(
@@ -212,15 +213,18 @@ def _groups(labels: pd.DataFrame, groups: Any) -> Any:
 
 def _near_copies(
     raw: RawContents, problem: Problem, features: Sequence[str]
-) -> dict[str, tuple[float, str]]:
-    """Say of deep features how near copies are, and the command that writes their groups."""
-    found = {}
+) -> dict[str, tuple[float | None, str]]:
+    """Say of deep features how near copies are, and the command that writes their groups.
+
+    Vectors of few numbers are near to one another by chance: of these none is estimated.
+    """
+    found: dict[str, tuple[float | None, str]] = {}
     for feature in features:
         if feature in raw and feature in problem.deep:
             known = of_encoder(raw.feature(feature))
-            if known:
+            if known or len(problem.deep[feature]) >= WIDE:
                 command = f"deepfeast duplicates {raw.view(feature)} --feature {feature}"
-                found[feature] = (known[0], command)
+                found[feature] = (known[0] if known else None, command)
     return found
 
 

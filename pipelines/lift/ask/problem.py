@@ -51,8 +51,9 @@ class Problem:
         `y` is the logarithm of the target.
     texts : DataFrame of shape (n_rows, n_texts)
         Raw texts, one column each; no model sees them but the cheap rival.
-    copies : dict of str to (float, str)
-        Of deep features: the cosine that near-copies have at least, and how to write their groups.
+    copies : dict of str to (float or None, str)
+        Of deep features: the cosine that near-copies have at least, None if it is to be estimated,
+        and how to write their groups.
     notes : list of str
         What was decided or left out on the way, for the reader of the report.
     """
@@ -70,7 +71,7 @@ class Problem:
     rows: NDArray[np.intp] = field(default_factory=lambda: np.arange(0))
     logged: bool = False
     texts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    copies: dict[str, tuple[float, str]] = field(default_factory=dict)
+    copies: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @functools.cached_property

@@ -82,7 +82,7 @@ def _duplicates_of(
         words = problem.texts[feature].fillna("").astype(str).str.split().str.len()
         codes[(words < FEWEST_WORDS).to_numpy()] = -1
     pairs = np.empty((2, 0), np.intp)
-    if least is not None:
+    if feature in problem.copies:
         pairs, least = _near(problem.vectors[feature], codes, least)
     there = np.zeros((2, len(codes)), dtype=bool)
     for train, test in splits:
@@ -117,7 +117,7 @@ def _duplicates_of(
 
 
 def _near(
-    vectors: NDArray[np.floating], codes: NDArray[np.int64], least: float
+    vectors: NDArray[np.floating], codes: NDArray[np.int64], least: float | None
 ) -> tuple[NDArray[np.intp], float]:
     """Return pairs of contents that are near-copies, shape (2, n_pairs), and the least cosine.
 
@@ -128,6 +128,10 @@ def _near(
     there = np.flatnonzero(codes >= 0)
     names, first = np.unique(codes[there], return_index=True)
     units, at = to_units(vectors[there[first]].astype(np.float32))
+    if not len(units):
+        return np.empty((2, 0), np.intp), 1.0
+    if least is None:
+        least = estimated(units)[0]
     pairs = _pairs(units, least)
     if _crowded(pairs, len(units)):
         least = max(least, estimated(units)[0])

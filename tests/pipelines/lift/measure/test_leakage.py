@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
@@ -71,6 +72,26 @@ def test_copies_of_two_sellers_are_told_as_those_of_another_group(shop):
     (alarm,) = duplicates(problem, splits)
     assert "a training row of another group" in alarm.text
     assert alarm.text.endswith("then --groups groups.parquet as well.")
+
+
+def test_how_near_copies_of_an_unknown_encoder_are_is_estimated(shop):
+    # Twenty rows share their vectors, to within a hundredth of the usual distance.
+    wide = [f"vec_{n:03d}" for n in range(64)]
+    random = np.random.default_rng(5)
+    shop = shop.drop(columns=VEC).join(pd.DataFrame(random.normal(size=(200, 64)), columns=wide))
+    shop.loc[1:19:2, wide] = shop.loc[0:18:2, wide].to_numpy() + random.normal(size=(10, 64)) / 100
+    question = Question("price", repeats=1, most_repeats=1)
+    problem = read_problem(shop, question, {"vec": wide})
+    splits = make_rounds(problem, question)[0]
+    assert duplicates(problem, splits) == []
+    problem.copies["vec"] = None, "deepfeast duplicates deep"
+    (alarm,) = duplicates(problem, splits)
+    assert re.match(r"(1\d|20) rows ", alarm.text)
+    shop[wide] = np.nan
+    shop.loc[0, wide] = 1
+    problem = read_problem(shop, question, {"vec": wide})
+    problem.copies["vec"] = None, "deepfeast duplicates deep"
+    assert duplicates(problem, splits) == []
 
 
 @pytest.mark.parametrize(("crowded", "least"), [(3, 0.998), (12, None)])
