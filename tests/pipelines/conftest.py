@@ -1,12 +1,6 @@
-"""A small shop for what Feast asks of stores, and an engine that is not Python's."""
+"""A small shop for what Feast asks of stores."""
 
-import os
-import shutil
-import socket
-import subprocess
-import time
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -96,24 +90,3 @@ def shop(make_store, write, stock):
     """Write the stock and apply its view."""
     write(stock.rows)
     return make_store(stock.product, stock.view())
-
-
-@pytest.fixture(scope="session")
-def prism():
-    """The job server of Beam's own portable runner, which is written in Go."""
-    shared = os.environ.get("DEEPFEAST_SHARED", Path(__file__).resolve().parents[3] / "shared")
-    program = shutil.which("prism") or str(Path(shared) / "bin" / "prism")
-    if not Path(program).is_file():
-        pytest.skip(f"Prism is neither on the path nor at {program}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = [f"-job_port={port}", "-serve_http=false", "-log_level=error"]
-    with subprocess.Popen([program, *options], stderr=subprocess.DEVNULL) as server:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"localhost:{port}"
-        server.terminate()
