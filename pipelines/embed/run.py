@@ -262,7 +262,7 @@ class EmbedRun:
         run.bytes = sum(part["size"] for part in parts)
         add_rejects(self.table, stamped(rejects, run.run_id, created), run.run_id)
         self.encoders.keep_fits()
-        if seen:
+        if seen and seen.files:
             write_seen(self.table, run.run_id, seen, opening.commits)
         run.version = self.table.publish(
             table_schema(job.key_schema(), job.features),
