@@ -7,6 +7,9 @@ taken from the path or from the shared folder; without it there is no such ratio
 ``unchanged_files``: the job over 1,000 files beside a night with one new file, with an encoder
 that costs almost nothing. ``throughput_10m``, with ``--full``: rows a second at ten million rows
 over those at a million, and what the driver holds.
+
+``bucket``: the embed job with its table on a disk, beside one in a bucket of moto's S3 server,
+which runs on loopback and on the same cores.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _bucket import bucket
 from _large_source import throughput_10m, unchanged_files
 from embed_repo import TIME, forget, make_store, report, texts, timed, write_raw
 
@@ -194,6 +198,7 @@ def served(command: list[str | Path], port: str) -> Iterator[str]:
 
 RATIOS: dict[str, Callable[[Path, bool, int], Measured]] = {
     "prism": prism,
+    "bucket": lambda *how: Measured(*bucket(*how)),
     "unchanged_files": lambda *how: Measured(*unchanged_files(*how)),
     "throughput_10m": lambda *how: Measured(*throughput_10m(*how)),
 }

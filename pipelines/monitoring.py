@@ -19,13 +19,8 @@ from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.errors import SourceNotFound
 from deepfeast.transforms.features import CREATED, hash_column
 from deepfeast.transforms.files.columns import in_source
-from deepfeast.transforms.files.place import (
-    file_source,
-    is_delta,
-    open_source,
-    source_uri,
-    storage_options,
-)
+from deepfeast.transforms.files.place import file_source, is_delta, source_uri, storage_options
+from deepfeast.transforms.files.source import open_source
 from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, rows_between
 from deepfeast.transforms.monitoring.drift import with_distances

@@ -41,14 +41,10 @@ from deepfeast.transforms.errors import ColumnNotFound, JoinError, SourceNotFoun
 from deepfeast.transforms.feast_api import requested_features
 from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.csv import is_csv
-from deepfeast.transforms.files.place import (
-    column_names,
-    file_source,
-    locate,
-    open_source,
-    write_source,
-)
+from deepfeast.transforms.files.place import file_source, locate
+from deepfeast.transforms.files.source import column_names, open_source
 from deepfeast.transforms.files.table import FeatureTable
+from deepfeast.transforms.files.write_source import write_source
 from deepfeast.transforms.history.latest import Span, latest_rows, rows_between
 from deepfeast.transforms.history.sources import Histories
 from deepfeast.transforms.history.views import PointInTimeJoin, StoredRows

@@ -20,7 +20,8 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from deepfeast.transforms.errors import SpecError
-from deepfeast.transforms.files.place import source_uri, write_source
+from deepfeast.transforms.files.place import source_uri
+from deepfeast.transforms.files.write_source import write_source
 from deepfeast.transforms.history.views import PointInTimeJoin
 from deepfeast.transforms.warehouse.open import open_warehouse
 from deepfeast.transforms.warehouse.postgres import speaks

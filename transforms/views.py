@@ -68,7 +68,8 @@ def deep_feature_view(
     ttl : timedelta
         How long a vector stays valid; zero means for ever, as in Feast.
     table : str, optional
-        Where the embedding table lies, relative to the repo. By default
+        Where the embedding table lies, relative to the repo; or ``s3://``, ``gs://``, ``az://``,
+        where S3 has the endpoint of `source`. By default
         ``data/embeddings/<name>``.
     online, description, owner, tags
         As in ``FeatureView``.
@@ -119,6 +120,10 @@ def deep_feature_view(
             file_format=DeltaFormat(),
             timestamp_field=source.timestamp_field,
             created_timestamp_column=CREATED,
+            # One store, as a rule; Feast's own field says where it is.
+            s3_endpoint_override=getattr(source, "s3_endpoint_override", None)
+            if str(table).startswith("s3://")
+            else None,
         ),
         online=online,
         description=description,

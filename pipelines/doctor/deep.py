@@ -27,7 +27,8 @@ def check_deep_view(
     from deepfeast.transforms.embeddings.state import fitted_encoder
     from deepfeast.transforms.embeddings.table import embedding_table
     from deepfeast.transforms.embeddings.tombstones import begun_forgetting
-    from deepfeast.transforms.files.place import file_source, open_source
+    from deepfeast.transforms.files.place import file_source
+    from deepfeast.transforms.files.source import open_source
 
     where, table = f"view {view.name}", embedding_table(store, view)
     try:

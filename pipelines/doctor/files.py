@@ -19,7 +19,8 @@ def check_file(store: FeatureStore, view: FeatureView) -> Iterator[Finding]:
     """Look at the table that a view reads."""
     from feast import FileSource
 
-    from deepfeast.transforms.files.place import open_source, source_uri
+    from deepfeast.transforms.files.place import source_uri
+    from deepfeast.transforms.files.source import open_source
 
     source = view.batch_source
     where = f"view {view.name}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepfeast.pipelines.doctor.arrays import check_arrays
+from deepfeast.pipelines.doctor.bucket import check_bucket
 from deepfeast.pipelines.doctor.deep import check_deep_view
 from deepfeast.pipelines.doctor.files import check_file
 from deepfeast.pipelines.doctor.findings import LEVELS, Finding
@@ -39,5 +40,9 @@ def diagnose(store: FeatureStore | str | Path) -> list[Finding]:
         findings += check_arrays(view)
         spec = deep_spec(view)
         if spec:
-            findings += check_deep_view(store, view, spec)
+            found = [*check_bucket(store, view)]
+            findings += found
+            # What cannot be reached would only be told of a second time.
+            if not any(finding.level == "error" for finding in found):
+                findings += check_deep_view(store, view, spec)
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))

@@ -33,6 +33,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfeast.transforms.errors import TableDamaged
 from deepfeast.transforms.files.bucket import BucketPath, Place, at, open_input, remove_tree
 from deepfeast.transforms.files.fetch import local
 from deepfeast.transforms.files.write import attempt, whole
@@ -243,8 +244,21 @@ class Spill:
 
     @staticmethod
     def vectors(hashes: Place) -> NDArray[np.float32]:
-        """Open the vectors beside a file of hashes, read where they are asked for."""
-        return np.load(local(hashes.with_suffix(".npy")), mmap_mode="r")
+        """Open the vectors beside a file of hashes, read where they are asked for.
+
+        Raises
+        ------
+        TableDamaged
+            If somebody has deleted them.
+        """
+        path = hashes.with_suffix(".npy")
+        try:
+            return np.load(local(path), mmap_mode="r")
+        except FileNotFoundError as error:
+            raise TableDamaged(
+                f"the vectors {path} were deleted while the run worked. Nothing was published; "
+                f"run it again: what is left of them is reused."
+            ) from error
 
 
 def window_name(feature: str, number: int, start: int) -> str:

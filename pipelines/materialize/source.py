@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.transforms.embeddings.table import EmbeddingTable
 from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.place import file_source, open_source, source_uri, storage_options
+from deepfeast.transforms.files.place import file_source, source_uri, storage_options
+from deepfeast.transforms.files.source import open_source
 from deepfeast.transforms.files.table import FeatureTable, open_table
 from deepfeast.transforms.online.seal import Seal
 from deepfeast.transforms.times import in_utc

@@ -236,13 +236,18 @@ def _age(path: BucketPath) -> float:
         _tidy(probe)
 
 
-def check_conditions(folder: BucketPath) -> None:
+def check_conditions(folder: BucketPath) -> bool:
     """Refuse a store that writes although its condition does not hold.
 
     Parameters
     ----------
     folder : BucketPath
         A file is put there, and removed.
+
+    Returns
+    -------
+    bool
+        Whether the file is still there, since this process may not delete.
 
     Raises
     ------
@@ -270,11 +275,15 @@ def check_conditions(folder: BucketPath) -> None:
             f"a lease there could not be renewed. Use another store, or keep the table on a disk."
         ) from error
     finally:
-        _tidy(probe)
+        left = _tidy(probe)
+    return left
 
 
-def _tidy(probe: BucketPath) -> None:
+def _tidy(probe: BucketPath) -> bool:
+    """Delete a file; tell whether it is still there."""
     try:
         probe.unlink()
     except BucketError as error:
         log.debug(f"{probe} was left there: {error}")
+        return True
+    return False

@@ -225,12 +225,7 @@ class BucketPath:
         import obstore
 
         with asking(self):
-            try:
-                found: Any = obstore.put(self.store, self.key, data, mode=mode)  # type: ignore[arg-type]
-            except FileNotFoundError as error:
-                raise BucketError(
-                    f"there is no bucket {self.root}. Make it, or mend its name."
-                ) from error
+            found: Any = obstore.put(self.store, self.key, data, mode=mode)  # type: ignore[arg-type]
         return _tag(found)
 
     def unlink(self, missing_ok: bool = True) -> None:

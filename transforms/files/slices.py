@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.errors import ColumnNotFound, SourceEmpty, SourceError, SourceNotFound
-from deepfeast.transforms.files import place
+from deepfeast.transforms.files import place, source
 from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.csv import is_csv
 from deepfeast.transforms.files.row_groups import RowGroup
@@ -177,7 +177,9 @@ def open_source(
     types = {**dict.fromkeys(times, pa.string()), **types}
     declared = {names[column]: type_ for column, type_ in types.items()}
     try:
-        table = place.open_source(store.config, raw, types=declared, scratch=scratch, choose=choose)
+        table = source.open_source(
+            store.config, raw, types=declared, scratch=scratch, choose=choose
+        )
     except SourceNotFound as error:
         kind = "Delta table" if place.is_delta(raw) else "Parquet or CSV file"
         raise SourceNotFound(

@@ -11,6 +11,10 @@ from typing import Any
 
 from deepfeast.transforms.errors import BucketError
 
+# As S3, Google and Azure call it.
+NO_BUCKET = ("NoSuchBucket", "The specified bucket does not exist", "ContainerNotFound")
+CLIENT = ("allow_http", "allow_invalid_certificates")
+REFUSED = ("403 Forbidden", "401 Unauthorized")
 # Long enough for a store that says 503 now and then, short enough for an address that is wrong.
 RETRIES = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
 
@@ -36,7 +40,18 @@ def opened(root: str, options: tuple[tuple[str, str], ...]) -> Any:
         raise BucketError(
             f"{root} lies in an object store, which needs obstore: pip install 'deepfeast[bucket]'"
         ) from error
-    return from_url(root, config=dict(options), retry_config=RETRIES)  # type: ignore[call-overload]
+    # `deltalake` takes all in one, `obstore` these apart.
+    client: Any = {
+        name: value == "true"
+        for option, value in options
+        if (name := option.lower().removeprefix("aws_")) in CLIENT
+    }
+    config: Any = {
+        option: value
+        for option, value in options
+        if option.lower().removeprefix("aws_") not in CLIENT
+    }
+    return from_url(root, config=config, client_options=client or None, retry_config=RETRIES)  # type: ignore[call-overload]
 
 
 @contextmanager
@@ -53,20 +68,28 @@ def asking(path: object) -> Iterator[None]:
 
     try:
         yield
-    except (FileNotFoundError, AlreadyExistsError, PreconditionError):
+    except (AlreadyExistsError, PreconditionError):
         raise
-    except NotFoundError as error:
-        raise FileNotFoundError(str(path)) from error
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise BucketError(
-            f"the store refuses {path}: {told(error)}. Check the credentials of this process, and "
-            f"that they may list, read, write and delete there."
-        ) from error
     except (BaseError, OSError) as error:
-        raise BucketError(
-            f"the store of {path} does not answer as it should: {told(error)}. Check the endpoint, "
-            f"the region and the bucket's name, and run again: what is done is found again."
-        ) from error
+        if any(code in str(error) for code in NO_BUCKET):
+            told_of = f"there is no bucket for {path}. Make it, or mend its name."
+        elif isinstance(error, NotFoundError | FileNotFoundError):
+            raise FileNotFoundError(str(path)) from error
+        # A refused list is of no class of its own.
+        elif isinstance(error, PermissionDeniedError | UnauthenticatedError) or any(
+            code in str(error) for code in REFUSED
+        ):
+            told_of = (
+                f"the store refuses {path}: {told(error)}. Check the credentials of this process, "
+                f"and that they may list, read, write and delete there."
+            )
+        else:
+            told_of = (
+                f"the store of {path} does not answer as it should: {told(error)}. Check the "
+                f"endpoint, the region and the bucket's name, and run again: what is done is found "
+                f"again."
+            )
+        raise BucketError(told_of) from error
 
 
 def told(error: BaseException) -> str:
@@ -75,5 +98,8 @@ def told(error: BaseException) -> str:
     >>> told(OSError("no PUT https://store/a?sig=x9: 503\n\nDebug source:"))
     'no PUT https://store/a: 503'
     """
-    text = str(error).partition("\n")[0]
-    return re.sub(r"\?[^\s:]*", "", text).rstrip(". ")
+    text = re.sub(r"\?[^\s:]*", "", str(error).partition("\n")[0]).rstrip(". ")
+    said = re.search(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?", str(error))
+    if said:
+        text = f"{text.partition(': <')[0]}: {said[1]} {said[2] or ''}".rstrip(". ")
+    return text

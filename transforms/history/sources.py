@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.files.columns import SourceColumns
-from deepfeast.transforms.files.place import file_source, open_source
+from deepfeast.transforms.files.place import file_source
+from deepfeast.transforms.files.source import open_source
 from deepfeast.transforms.history.latest import Span, rows_between
 from deepfeast.transforms.history.views import JoinedHistory, ViewHistory
 from deepfeast.transforms.times import in_utc, nanoseconds

@@ -14,7 +14,8 @@ from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
 from deepfeast.transforms.files.columns import SourceColumns, in_source
 from deepfeast.transforms.files.csv import raw_types
-from deepfeast.transforms.files.place import file_source, open_source, source_uri
+from deepfeast.transforms.files.place import file_source, source_uri
+from deepfeast.transforms.files.source import open_source
 from deepfeast.transforms.history.sources import asked_of, seen
 from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
 from deepfeast.transforms.warehouse.ask import Labels

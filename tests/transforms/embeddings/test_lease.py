@@ -8,7 +8,7 @@ import pytest
 
 from deepfeast.transforms.embeddings import lease as module
 from deepfeast.transforms.embeddings.lease import check_conditions, leased
-from deepfeast.transforms.errors import RunInProgress
+from deepfeast.transforms.errors import BucketError, RunInProgress
 from deepfeast.transforms.files.bucket import BucketPath
 
 
@@ -102,12 +102,22 @@ def test_an_answer_that_got_lost_is_not_taken_for_another_owner(lock, monkeypatc
             write(path, data, over)
             return write(path, data, over)  # sent again, since nobody answered
 
-        monkeypatch.setattr(type(lock), "put", lost)
-        lease.renew()
-        monkeypatch.undo()
+        with monkeypatch.context() as patched:
+            patched.setattr(type(lock), "put", lost)
+            lease.renew()
         lease.renew()
 
 
 def test_a_store_that_honours_conditions_is_accepted_and_left_clean(bucket):
     check_conditions(BucketPath(bucket))
     assert not list(BucketPath(bucket).iterdir())
+
+
+def test_a_store_that_ignores_conditions_is_refused_by_the_first_run(
+    unsafe_bucket, Shirts, tmp_path
+):
+    shirts = Shirts(tmp_path / "shirts", uri=f"{unsafe_bucket}/deep")
+    shirts.write([{"id": "a", "title": "red shirt"}])
+    with pytest.raises(BucketError, match="ignores If-None-Match: of two runs at once both would"):
+        shirts.embed()
+    assert not list(BucketPath(unsafe_bucket).walk())

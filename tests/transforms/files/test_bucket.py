@@ -94,5 +94,18 @@ def test_what_crosses_to_a_worker_says_where_and_not_with_which_key():
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket):
-    with pytest.raises(BucketError, match=r"there is no bucket s3://shop-of-nobody\. Make it"):
+    with pytest.raises(
+        BucketError, match=r"there is no bucket for s3://shop-of-nobody/a\. Make it"
+    ):
         (at("s3://shop-of-nobody") / "a").write_text("red")
+
+
+def test_a_store_is_opened_with_the_options_that_delta_takes(bucket, monkeypatch):
+    import os
+
+    told = {name: os.environ[name] for name in ("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP")}
+    for name in told:
+        monkeypatch.delenv(name)
+    place = at(bucket, told) / "a.txt"
+    place.write_text("red")
+    assert place.read_text() == "red"
