@@ -23,6 +23,7 @@ from deepfeast.pipelines.embed.table_cli import (
     vacuum,
     versions,
 )
+from deepfeast.pipelines.explain.cli import explain
 from deepfeast.pipelines.export.cli import export
 from deepfeast.pipelines.forget.cli import forget
 from deepfeast.pipelines.lift.cli import lift
@@ -56,6 +57,7 @@ REGISTERED = (
     similar,
     search,
     duplicates,
+    explain,
     drift,
     export,
     verify,

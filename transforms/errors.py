@@ -24,7 +24,9 @@
     │   └── HalfMaterialized      an online view is being written anew
     ├── JoinError                 labels that cannot be joined
     ├── LiftError                 a question about lift that has no answer
-    └── SearchError               a search that has no answer
+    ├── SearchError               a search that has no answer
+    ├── DriftError                two windows of time that cannot be compared
+    └── ExplainError              nothing that could be explained
 
 A message says what was given, what was expected, and what to do. The command line
 prints it as one line and ends with the class's exit code; see `EXIT_CODES`.
@@ -203,6 +205,12 @@ class SearchError(DeepfeastError):
 
 class DriftError(DeepfeastError):
     """Two windows of time that cannot be compared."""
+
+    exit_code = 2
+
+
+class ExplainError(DeepfeastError):
+    """A vector that cannot be explained: no such key, nothing to leave out, or no probe."""
 
     exit_code = 2
 

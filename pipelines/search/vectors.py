@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +128,7 @@ class VectorSearch:
         SearchError
             If the key is not there or has no vector, or the filter is none.
         """
-        parts = self._parts(key)
+        parts = key_parts(key, self.keys.column_names[:-1], self.view.name)
         same = np.ones(len(self.units), bool)
         for name, value in parts.items():
             texts = pc.cast(self.keys.column(name), pa.string())
@@ -142,21 +142,6 @@ class VectorSearch:
                 f"{self.view.name}. A key that is there: {self._example()}."
             )
         return self._answer(self.units, self.units[np.argmax(same)], told, count, where, ~same)
-
-    def _parts(self, key: Key) -> dict[str, Any]:
-        names = self.keys.column_names[:-1]
-        if isinstance(key, Mapping):
-            parts = dict(key)
-        elif len(names) == 1:
-            parts = {names[0]: key}
-        else:
-            parts = dict(part.partition("=")[::2] for part in str(key).split(","))
-        if set(parts) != set(names):
-            raise SearchError(
-                f"the key {key!r} does not name the join keys of view {self.view.name!r}: write "
-                f"{','.join(f'{name}=…' for name in names)}."
-            )
-        return parts
 
     def _example(self) -> str:
         row = self.keys.slice(0, 1).drop([TIME]).to_pylist()[0]
@@ -308,6 +293,33 @@ class VectorSearch:
             column: raw.read(features[column])
             for column in dict.fromkeys(one.column for one in self.spec.features)
         }
+
+
+def key_parts(key: Key, names: Sequence[str], view: str) -> dict[str, Any]:
+    """Read a key of a view with some join keys; see `VectorSearch.similar`.
+
+    Raises
+    ------
+    SearchError
+        If it does not name them.
+
+    Examples
+    --------
+    >>> key_parts("city=5,shop=ann", ["city", "shop"], "deep"), key_parts(5, ["city"], "deep")
+    ({'city': '5', 'shop': 'ann'}, {'city': 5})
+    """
+    if isinstance(key, Mapping):
+        parts = dict(key)
+    elif len(names) == 1:
+        parts = {names[0]: key}
+    else:
+        parts = dict(part.partition("=")[::2] for part in str(key).split(","))
+    if set(parts) != set(names):
+        raise SearchError(
+            f"the key {key!r} does not name the join keys of view {view!r}: write "
+            f"{','.join(f'{name}=…' for name in names)}."
+        )
+    return parts
 
 
 def _first(spec: DeepViewSpec, reads: str | None) -> DeepFeature:

@@ -20,7 +20,7 @@ warehouse
 images
 cells
 encoders copies
-embeddings testing
+embeddings testing occlusion
 columns views
 signature
 history
@@ -45,6 +45,7 @@ lift.tell
 lift
 search
 drift
+explain
 start
 demo
 cli

@@ -1,0 +1,23 @@
+"""What a deep feature responds to: the sentences of a text and the regions of a photo.
+
+The names below load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepfeast.pipelines.explain.answer import Explained, Response
+    from deepfeast.pipelines.explain.run import explain
+
+__all__ = ["Explained", "Response", "explain"]
+
+_HOME = {"Explained": "answer", "Response": "answer", "explain": "run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
