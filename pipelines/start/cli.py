@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.start.repo import Encoders
     from deepfeast.pipelines.start.table import Table
 
+# Bytes from which on a look takes so long that one wants to see it go on.
+LARGE = 100_000_000
 Target = Annotated[str | None, typer.Option(help="Column to predict.")]
 Id = Annotated[
     str | None, typer.Option("--id", help='Column whose values name the rows, or "none".')
@@ -265,7 +267,9 @@ def _read(
     from deepfeast.transforms.encoders import get_encoder
 
     table = open_table(path)
-    look = look_at(table)
+    small = path.stat().st_size < LARGE
+    with shown("look at the table", quiet=quiet or small, share=not small) as report:
+        look = look_at(table, lambda rows: report("Read", int(1000 * table.share), 1000))
     proposal = propose(table, look, asked)
     asks = _ask if sys.stdin.isatty() and sys.stderr.isatty() and not yes and not quiet else None
     settled, any_answer = answered(proposal.doubts, asked, asks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "null", "NULL", "None", "
 BLOCK_BYTES = 1 << 23
 MOST_LINES = 10_000
 BATCH_ROWS, BATCH_ROWS_OF_BYTES = 8192, 128
+PACKED = (".gz", ".bz2", ".zst")
 EXCEL = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 
 
@@ -34,12 +35,15 @@ class Table:
         How it is written, where it is a CSV: then all its cells are texts.
     left_out : int
         Rows that the last reading left out, for having another number of cells than the header.
+    share : float
+        How much of the file the reading in progress has read.
     """
 
     path: Path
     names: dict[str, str]
     form: CsvForm | None = None
-    left_out: int = field(default=0)
+    left_out: int = 0
+    share: float = 0.0
 
     @property
     def title(self) -> str:
@@ -76,6 +80,7 @@ class Table:
         self.left_out = 0
         names = list(self.names)
         endless: list[int] = []
+        size, packed = max(1, self.path.stat().st_size), self.path.suffix in PACKED
 
         def other_length(row: Any) -> str:
             self.left_out += 1
@@ -107,6 +112,8 @@ class Table:
         ):
             for block in blocks:
                 self._closed(block)
+                if not packed:
+                    self.share = min(1.0, file.tell() / size)
                 yield block
         if endless:
             raise SourceError(
@@ -134,7 +141,10 @@ class Table:
             picked = [file.schema_arrow.names[n] for n in wanted] if once else None
             kinds = [file.schema_arrow.field(n).type for n in wanted]
             rows = BATCH_ROWS_OF_BYTES if any(map(_is_heavy, kinds)) else BATCH_ROWS
+            done, every = 0, max(1, file.metadata.num_rows)
             for batch in file.iter_batches(batch_size=rows, columns=picked):
+                done += batch.num_rows
+                self.share = done / every
                 kept = names if picked is None else [names[n] for n in wanted]
                 yield pa.RecordBatch.from_arrays([_plain(c) for c in batch.columns], names=kept)
 

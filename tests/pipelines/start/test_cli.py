@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deepfeast.pipelines.cli import app
+from deepfeast.pipelines.start import cli
 
 
 def test_init_ends_with_the_next_three_commands(folder):
@@ -36,6 +37,13 @@ def test_an_encoder_that_is_not_there_is_told_before_anything_is_written(folder)
     assert done.exit_code == 2
     assert "Did you mean 'text-tiny'" in done.stderr
     assert not (folder / "repo").exists()
+
+
+def test_a_large_table_shows_how_far_it_is_read(folder, monkeypatch):
+    monkeypatch.setattr(cli, "LARGE", 100)
+    words = ["init", str(folder / "repo"), "--table", str(folder / "shop.csv")]
+    done = CliRunner().invoke(app, words)
+    assert done.stderr.splitlines()[0].startswith("look at the table: done in ")
 
 
 @pytest.mark.slow

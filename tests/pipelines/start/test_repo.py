@@ -48,6 +48,15 @@ def test_what_is_written_is_code_in_our_style_that_prepares_the_table(write, fol
     assert (folder / "repo" / "shop_nightly.sh").stat().st_mode & 0o111
 
 
+def test_photos_at_urls_are_fetched_from_the_hosts_that_were_allowed(write, folder, rows):
+    urls = [f"https://img.example/{n}.jpg" for n in range(60)]
+    rows.assign(photo=urls).to_csv(folder / "shop.csv", index=False)
+    write(hosts=("img.example",))
+    declared = (folder / "repo" / "shop_features.py").read_text()
+    ast.parse(declared)
+    assert 'allow_hosts=["img.example"]' in declared
+
+
 def test_into_a_repo_that_is_there_files_come_beside_under_a_free_name(write, folder):
     there = folder / "repo"
     there.mkdir()

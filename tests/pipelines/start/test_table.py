@@ -17,7 +17,7 @@ def test_a_csv_is_read_as_texts_with_missing_cells_and_line_breaks(tmp_path):
     path.write_text('id,Preis €\n1,"two\nlines"\n2,NA\n3\n')
     table = open_table(path)
     assert cells(table) == [{"id": "1", "preis": "two\nlines"}, {"id": "2", "preis": None}]
-    assert table.left_out == 1
+    assert (table.left_out, table.share) == (1, 1.0)
     assert table.names == {"id": "id", "preis": "Preis €"}
     assert cells(table, skip=frozenset({"id"})) == [{"preis": "two\nlines"}, {"preis": None}]
 
