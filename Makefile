@@ -37,9 +37,11 @@ format: $(STAMP)  ## rewrite the code in the house style
 bench: $(STAMP)  ## run every benchmark; each ends with a RESULT line
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-docs: $(STAMP)  ## write the compiled parts of the pages; check that every example runs
+docs: $(STAMP)  ## write the compiled parts of the pages, and the site into build/site
 	$(BIN)/python docs/compile_pages.py
-	$(BIN)/python -m pytest -q tests/whole/test_documentation.py
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html opens from disk, and below any path of a server"
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build demo *.egg-info

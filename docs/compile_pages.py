@@ -1,4 +1,4 @@
-"""Write into the pages what the code itself says: tree, commands, exit codes, encoders.
+"""Write into the pages what the code itself says: tree, commands, exit codes, encoders, names.
 
 A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between
 is rewritten. With ``--check`` nothing is written: a page that differs from the code is an error.
@@ -97,12 +97,21 @@ def encoders() -> str:
     return "\n".join(["| string | reads | what it is |", "| --- | --- | --- |", *rows])
 
 
+def reference() -> str:
+    """Tell the public names by their docstrings."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    import docstrings
+
+    return docstrings.reference(ROOT / "transforms")
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "tree": tree,
     "order": order,
     "commands": commands,
     "codes": codes,
     "encoders": encoders,
+    "reference": reference,
 }
 
 
