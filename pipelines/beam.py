@@ -16,6 +16,7 @@ from deepfeast.transforms import errors
 
 if TYPE_CHECKING:
     import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.runner import PipelineResult
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ LOST = re.compile(
 # Prism waits for a worker a minute, whatever it is asked.
 NEVER_BEGAN = re.compile(r"didn't get control connection")
 ATTEMPTS = 2
+# Seconds until a pool that something starts again may be expected to be there.
+PAUSE = 10.0
 # Beam ends the text of a worker's error with the step; where it could not, a traceback goes on.
 STEP = r" \[while running '[^'\n]*'\]"
 WORKER_ERROR = re.compile(
@@ -90,6 +93,7 @@ def run_stage(
                 if attempt + 1 == ATTEMPTS:
                     raise
                 log.warning(f"{name}: {error} Trying once more.")
+                time.sleep(PAUSE)
     progress(name, total, total, note())
     counts = counters(result)
     log.debug(f"{name}: {counts}", extra={"fields": {"stage": name.lower(), "counters": counts}})
@@ -120,6 +124,8 @@ def finished(pipeline: beam.Pipeline, begun: Callable[[], bool] | None = None) -
     begun : callable, optional
         Tells that a worker has begun; where none does in time, the job is cancelled.
     """
+    import grpc
+
     from deepfeast.pipelines.options import start_timeout
 
     limit = start_timeout(pipeline.options)
@@ -129,7 +135,11 @@ def finished(pipeline: beam.Pipeline, begun: Callable[[], bool] | None = None) -
         with _expected(begun, limit, result.cancel, late):
             result.wait_until_finish()
     except Exception as error:
-        told = no_worker(f"{limit:,.0f} s") if late.is_set() else original_error(error)
+        told = original_error(error)
+        if late.is_set():
+            told = no_worker(f"{limit:,.0f} s")
+        elif isinstance(error, grpc.RpcError | grpc.FutureTimeoutError):
+            told = no_server(pipeline.options, error)
         if told is error:
             # Not from itself: whoever follows its causes would never come to an end.
             raise
@@ -166,6 +176,19 @@ def _expected(
         yield
     finally:
         stop.set()
+
+
+def no_server(options: PipelineOptions, error: Exception) -> errors.WorkerError:
+    """Say that the server which takes jobs does not answer, or has gone in the middle of one."""
+    from apache_beam.options.pipeline_options import PortableOptions
+
+    where = options.view_as(PortableOptions).job_endpoint or "that the runner has started"
+    details = getattr(error, "details", str)() or "no answer"
+    return errors.WorkerError(
+        f"the job server {where} does not answer, or went in the middle of a job ({details}). "
+        f"Nothing is lost with it: see --job_endpoint and the server's own log, and run again. "
+        f"Prism goes, too, where it cannot reach the pool of --environment_config."
+    )
 
 
 def no_worker(limit: str) -> errors.WorkerError:

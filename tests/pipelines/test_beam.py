@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 
 import apache_beam as beam
 import pytest
@@ -96,6 +97,20 @@ def test_a_lost_worker_is_told_in_a_line(said):
     assert said[:60] in str(told)
     assert "run again" in str(told)
     assert "\n" not in str(told)
+
+
+def test_a_job_server_that_is_not_there_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens there
+        where = f"localhost:{taken.getsockname()[1]}"
+        kind, told = refused(
+            "--runner=PortableRunner",
+            f"--job_endpoint={where}",
+            "--job_server_timeout=1",
+            "--environment_type=LOOPBACK",
+        )
+    assert kind is errors.WorkerError
+    assert f"the job server {where} does not answer" in told
 
 
 def test_a_worker_that_never_came_is_told_with_the_ways_out():

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deepfeast.transforms.errors import WorkerError
 
@@ -147,19 +148,36 @@ def content(shirts):
     return sorted(rows, key=lambda row: (row["id"], row["event_timestamp"]))
 
 
-def test_the_table_is_the_one_that_the_local_runner_makes(Shirts, tmp_path, on_prism, workers):
+def materialized(shirts, runner, *options):
+    """Embed the news and bring all rows online, by Feast's own command; return what is there."""
+    from feast import FeatureStore
+
+    engine = {"type": "deepfeast.pipelines.engine.BeamEngine", "options": [*options]}
+    config = shirts.folder / "feature_store.yaml"
+    block = {"batch_engine": {**engine, "runner": runner.removeprefix("--runner=")}}
+    config.write_text(config.read_text() + yaml.safe_dump(block))
+    store = FeatureStore(str(shirts.folder))
+    store.materialize(LATER - timedelta(days=60), LATER)
+    keys = [{"id": key} for key in ("0", "16", "new", "bad")]
+    return store.get_online_features(["deep:vec"], keys).to_dict()["vec"]
+
+
+@pytest.mark.timeout(180)
+def test_table_and_online_store_are_those_that_the_local_runner_makes(
+    Shirts, tmp_path, on_prism, workers
+):
     found = []
-    for name, options in (("local", []), ("prism", [*on_prism, *workers])):
+    for name, options in (("local", ["--runner=FnApiRunner"]), ("prism", [*on_prism, *workers])):
         shirts = Shirts(tmp_path / name)
         shirts.write([*ROWS, {"id": "bad", "title": "poison"}], row_group_size=150)
-        first = shirts.embed(options=options)
+        run = shirts.embed(options=options)
         more = [{"id": "new", "title": "blue hat", "event_timestamp": LATER}]
         shirts.write([*ROWS, *more], row_group_size=150)
-        second = shirts.embed(options=options)
-        counts = [(run.rows, run.encoded, run.reused, run.rejected) for run in (first, second)]
-        found.append((content(shirts), counts))
+        online = materialized(shirts, *options)
+        counts = (run.rows, run.encoded, run.reused, run.rejected)
+        found.append((content(shirts), counts, online))
     assert found[0] == found[1]
-    assert found[1][1] == [(401, 17, 383, 1), (1, 1, 0, 0)]
+    assert found[1][1:] == ((401, 17, 383, 1), [[1, 5], [17, 5], [4, 3], None])
 
 
 @pytest.mark.timeout(180)
@@ -168,6 +186,7 @@ def test_a_killed_worker_costs_what_it_had_in_hand(
 ):
     (tmp_path / "fatal_words.py").write_text(FATAL)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("deepfeast.pipelines.beam.PAUSE", 0)
     shirts.declare("python:fatal_words:Fatal?dim=2")
     shirts.write([{"id": str(n), "title": f"{'x' * n} shirt"} for n in range(1, 9)])
     monkeypatch.setattr("deepfeast.transforms.files.slices.SLICE_ROWS", 1)

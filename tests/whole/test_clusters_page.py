@@ -27,7 +27,12 @@ PAGE = (ROOT / "docs" / "clusters.md").read_text()
 DOCKERFILE = (ROOT / "docs" / "worker.Dockerfile").read_text()
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Written in the text.
-MENTIONED = ["--worker_start_timeout=300", "--extra_package=dist/deepfeast-0.1.0-py3-none-any.whl"]
+MENTIONED = [
+    "--worker_start_timeout=300",
+    "--job_server_timeout=300",
+    "--direct_running_mode=multi_processing",
+    "--extra_package=dist/deepfeast-0.1.0-py3-none-any.whl",
+]
 
 
 def recipes():
