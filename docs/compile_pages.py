@@ -1,7 +1,8 @@
 """Write into the pages what the code itself says: tree, commands, exit codes, encoders, names.
 
 A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between
-is rewritten. With ``--check`` nothing is written: a page that differs from the code is an error.
+is rewritten. With ``--check`` nothing is written: a page that differs from the code is an error. A
+page that is not in the nav of the site always is.
 
     python docs/compile_pages.py
 """
@@ -125,6 +126,14 @@ def compiled(text: str) -> str:
     return MARK.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n{found[3]}", text)
 
 
+def unlisted() -> list[str]:
+    """List the pages of docs/ that the site's nav lacks: nobody would find them there."""
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    listed = set(re.findall(r": (\S+\.md)$", nav, re.MULTILINE))
+    pages = (page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md"))
+    return sorted(set(pages) - listed)
+
+
 def main(words: list[str]) -> int:
     """Rewrite the pages, or only compare them; return the exit status."""
     stale = {
@@ -139,7 +148,9 @@ def main(words: list[str]) -> int:
         else:
             page.write_text(text)
             print(f"wrote {page.relative_to(ROOT)}")
-    return 1 if stale and "--check" in words else 0
+    for name in unlisted():
+        print(f"docs/{name} is not in the nav of mkdocs.yml: name it there, by its kind")
+    return 1 if unlisted() or (stale and "--check" in words) else 0
 
 
 if __name__ == "__main__":
