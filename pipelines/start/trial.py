@@ -31,7 +31,7 @@ FEWEST_ROWS = 30
 # A first look is not to end for want of some photos; a nightly run is stricter.
 ALLOWED_REJECTS = 0.5
 MARK = "what-deepfeast-try-keeps"
-KEPT = "kept: {}; the same command goes on from there."
+KEPT = "Kept: {}. The same command goes on from there."
 
 
 @dataclass(frozen=True)

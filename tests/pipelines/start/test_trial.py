@@ -26,8 +26,8 @@ def test_ctrl_c_says_what_is_kept_and_that_the_same_command_goes_on(folder, monk
     for _ in range(2):
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 130
-        assert done.stderr.splitlines()[-1].startswith("Interrupted: kept: vectors that were")
-        assert "the same command goes on from there" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("Interrupted: Kept: vectors that were")
+        assert "The same command goes on from there" in done.stderr
     kept = [one.name for one in (folder / "shop.csv.deepfeast").iterdir()]
     assert len(kept) == 1
     assert kept[0].startswith("repo-")
