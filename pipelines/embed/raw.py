@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from deepfeast.transforms.errors import SourceEmpty
 from deepfeast.transforms.files.csv import raw_types
-from deepfeast.transforms.files.slices import Source, open_source
+from deepfeast.transforms.files.slices import Source, no_rows, open_source
 from deepfeast.transforms.times import in_utc
 from deepfeast.transforms.warehouse.open import lies_in_files, rows_from
 from deepfeast.transforms.warehouse.raw import Wanted, read_raw
@@ -111,7 +111,10 @@ def read_source(
     source = store.get_data_source(spec.source)
     if lies_in_files(source):
         types = raw_types(view, contents)
-        return Read(open_source(store, spec.source, types, scratch, choice))
+        opened = open_source(store, spec.source, types, scratch, choice)
+        if not opened.slices and not (choice and choice.kept):
+            raise no_rows(opened.name, opened.uri)
+        return Read(opened)
     keys = raw_types(view, [])
     of = _digest(source, spec, keys)
     before = dict(last) if last and last["of"] == of else None

@@ -192,9 +192,14 @@ def open_source(
     renamed = {known: column for known, column in names.items() if known != column}
     slices = cut(table, name, list(names.values()), renamed)
     if not slices and choose is None:
-        raise SourceEmpty(f"the source {name!r} at {uri} has no rows; nothing to embed.")
+        raise no_rows(name, uri)
     root = place.photo_folder(store.config, raw)
     return Source(name, uri, raw.timestamp_field, created, tuple(slices), root)
+
+
+def no_rows(name: str, uri: str) -> SourceEmpty:
+    """Say of a source that it is empty."""
+    return SourceEmpty(f"the source {name!r} at {uri} has no rows; nothing to embed.")
 
 
 def cut(

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -23,7 +24,19 @@ def test_embed_says_what_it_did_and_a_rerun_that_nothing_is_new(shirts):
     assert first.returncode == 0, first.stderr
     assert "2 of 2 rows were new: 2 contents encoded" in first.stdout
     again = runner.invoke(app, ["embed", "--repo", str(shirts.folder)])
-    assert "nothing new in 2 rows, 1 unchanged files not read; nothing committed" in again.output
+    assert "nothing new in 2 rows" in again.output
+    assert "nothing committed" in again.output
+
+
+def test_a_plan_is_told_and_nothing_is_written(shirts):
+    shirts.write([{"id": "a", "title": "red shirt"}, {"id": "b", "title": "red shirt"}])
+    words = ["embed", "deep", "--repo", str(shirts.folder), "--plan"]
+    told = runner.invoke(app, words)
+    assert "2 of 2 rows are new" in told.output
+    assert "to encode for vec: 1 contents" in told.output
+    (found,) = json.loads(runner.invoke(app, [*words, "--json"]).output)
+    assert (found["rows"], found["encode"], found["reused"]) == (2, {"vec": 1}, 1)
+    assert not shirts.table.exists()
 
 
 def test_a_runner_that_loses_rows_is_refused(shirts):
