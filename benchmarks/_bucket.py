@@ -34,7 +34,7 @@ def bucket(
     missing = [name for name in ("moto", "flask_cors", "obstore") if not _is_installed(name)]
     if missing:
         return {}, {"bucket": f"not installed: {', '.join(missing)}"}, True
-    rows = 20_000 if full else 2_000
+    rows = 12_000 if full else 1_200
     words = texts(rows, 40)
     with served() as where:
         uris = {"disk": str(folder / "disk" / "data" / "embeddings" / "deep"), "bucket": where}

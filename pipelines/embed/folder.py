@@ -84,6 +84,11 @@ class RunFolder:
         return self.disk / "source"
 
     @property
+    def carried(self) -> Place:
+        """Where workers read what was rewritten."""
+        return self.path / "source"
+
+    @property
     def fitted(self) -> Place:
         """Where the run keeps what it fitted, until it is published."""
         return self.path / "fitted"

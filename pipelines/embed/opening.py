@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from deepfeast.pipelines.embed.carry import carried
 from deepfeast.pipelines.embed.fitting import RunEncoders, microseconds
 from deepfeast.pipelines.embed.folder import RunFolder, Spill
 from deepfeast.pipelines.embed.job import Job
@@ -130,6 +131,7 @@ class Opening:
         if not source.slices:
             return None
         source = replace(source, slices=spread(source.slices, workers))
+        source = carried(source, self.folder.source, self.folder.carried)
         encoders = self.encoders.encoders
         if self.of:
             self.may_know_files = lies_inside(self.spec.features, encoders, source.schema())

@@ -218,8 +218,8 @@ class BucketPath:
 
         try:
             return self._put(data, over or "create")
-        except (AlreadyExistsError, PreconditionError) as error:
-            raise FileExistsError(f"{self} was written by somebody else") from error
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
+            raise FileExistsError(f"{self} was written or removed by somebody else") from error
 
     def _put(self, data: Any, mode: Literal["create"] | Tag | None) -> Tag:
         import obstore

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deepfeast.transforms.errors import SpecError
+from deepfeast.transforms.files.bucket import BucketPath
 
 if TYPE_CHECKING:
     from feast import FileSource, RepoConfig
@@ -60,6 +61,16 @@ def resolve_filesystem(uri: str) -> tuple[Any, str]:
 
         system, path = fsspec.core.url_to_fs(uri)
         return fs.PyFileSystem(fs.FSSpecHandler(system)), path
+
+
+def on_arrow(place: BucketPath) -> tuple[Any, str]:
+    """Return the Arrow filesystem of a place in a bucket, and its path there."""
+    from feast import FileSource
+
+    if place.options and str(place).startswith("s3://"):
+        endpoint = place.options.get("AWS_ENDPOINT_URL", "")
+        return FileSource.create_filesystem_and_path(str(place), endpoint, place.options)
+    return resolve_filesystem(str(place))
 
 
 def source_uri(config: RepoConfig, source: FileSource) -> str:

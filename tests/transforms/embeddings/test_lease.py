@@ -108,6 +108,13 @@ def test_an_answer_that_got_lost_is_not_taken_for_another_owner(lock, monkeypatc
         lease.renew()
 
 
+def test_an_owner_whose_lock_was_removed_is_told_so(lock):
+    with hold(lock) as (lease, _):
+        lock.unlink()
+        with pytest.raises(RunInProgress, match="its lock was removed"):
+            lease.renew()
+
+
 def test_a_store_that_honours_conditions_is_accepted_and_left_clean(bucket):
     check_conditions(BucketPath(bucket))
     assert not list(BucketPath(bucket).iterdir())

@@ -73,7 +73,7 @@ def test_arrow_reads_a_file_wherever_it_lies(folder):
 def test_a_write_on_a_condition_succeeds_once(bucket):
     lock = BucketPath(bucket) / "lock"
     first = lock.put(b"1", None)
-    with pytest.raises(FileExistsError, match="written by somebody else"):
+    with pytest.raises(FileExistsError, match="written or removed by somebody else"):
         lock.put(b"2", None)
     second = lock.put(b"2", first)
     with pytest.raises(FileExistsError):
