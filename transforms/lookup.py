@@ -107,22 +107,23 @@ class OnlineFeatures:
 
     @property
     def signature(self) -> dict[str, Any]:
-        found = describe(self.store, self.features, self._service)
+        told: dict[str, str | None] = {}
         for view in self._views:
             seal = view.table.seal() if view.sealed else None
             if seal is not None:
-                told = {f.reference: seal.fingerprints.get(f.feature) for f in view.features}
-                found["fingerprints"].update(told)
-        return found
+                told |= {f.reference: seal.fingerprints.get(f.feature) for f in view.features}
+        return describe(self.store, self.features, self._service, told)
 
     def _expect(self, trained: dict[str, Any]) -> None:
         """Refuse what a model was not trained on, now and in every answer."""
         told = dict(trained["fingerprints"])
+        sealed: dict[str, str | None] = {}
         for view in self._views:
             if view.sealed:
                 here = [f for f in view.features if f.reference in told]
                 view.expected = {f.feature: told.pop(f.reference) for f in here}
-        columns = describe(self.store, self.features, self._service)
+                sealed |= dict.fromkeys(f.reference for f in view.features)
+        columns = describe(self.store, self.features, self._service, sealed)
         check_signature({**trained, "fingerprints": told}, columns)
         for view in self._views:
             if view.sealed:
@@ -306,8 +307,9 @@ class OnlineFeatures:
         told = seal.fingerprints.get(deep.name) if seal else None
         name = f"{feature.reference} {told}"
         if name not in self._encoders:
-            table = describe(self.store, [feature], None)["fingerprints"]
-            fingerprint = told if seal else table[feature.reference]
+            at_hand = {feature.reference: told} if seal else None
+            table = describe(self.store, [feature], None, at_hand)["fingerprints"]
+            fingerprint = table[feature.reference]
             self._encoders[name] = view.encoder(self.store.config, deep, fingerprint)
         return self._encoders[name]
 

@@ -7,7 +7,7 @@ that computed it. A service whose signature differs must not feed the model.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,18 +46,30 @@ def signature(
 
 
 def describe(
-    store: FeatureStore, columns: Sequence[ServiceColumn], service: str | None
+    store: FeatureStore,
+    columns: Sequence[ServiceColumn],
+    service: str | None,
+    told: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """Make the signature of columns that are already at hand."""
+    """Make the signature of columns that are already at hand.
+
+    Parameters
+    ----------
+    told : mapping of str to str, optional
+        Fingerprints that an online store tells. No embedding table is opened for these: the
+        machine that serves may not see it.
+    """
     return {
         "version": VERSION,
         "service": service,
         "columns": [name for column in columns for name in column.columns],
-        "fingerprints": _fingerprints(store, columns),
+        "fingerprints": _fingerprints(store, columns, told or {}),
     }
 
 
-def _fingerprints(store: FeatureStore, columns: Sequence[ServiceColumn]) -> dict[str, str | None]:
+def _fingerprints(
+    store: FeatureStore, columns: Sequence[ServiceColumn], told: Mapping[str, str | None]
+) -> dict[str, str | None]:
     known: dict[str, dict[str, str]] = {}
     found: dict[str, str | None] = {}
     views = {view.name: view for view in store.list_feature_views()}
@@ -65,6 +77,9 @@ def _fingerprints(store: FeatureStore, columns: Sequence[ServiceColumn]) -> dict
         view = views.get(column.registered)
         spec = deep_spec(view)
         if view is None or spec is None:
+            continue
+        if column.reference in told:
+            found[column.reference] = told[column.reference]
             continue
         if column.registered not in known:
             known[column.registered] = embedding_table(store, view).fingerprints()

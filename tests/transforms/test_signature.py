@@ -10,11 +10,13 @@ from feast.data_format import DeltaFormat
 from feast.types import Array, Float32, Int64
 
 from deepfeast.transforms.arrow import VECTOR_TYPE
-from deepfeast.transforms.errors import SignatureMismatch
+from deepfeast.transforms.columns import service_columns
+from deepfeast.transforms.errors import SignatureMismatch, TableDamaged
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec
 from deepfeast.transforms.join import training_frame
 from deepfeast.transforms.signature import (
     check_signature,
+    describe,
     load_signature,
     save_signature,
     signature,
@@ -92,6 +94,16 @@ def test_nothing_embedded_or_nothing_said_is_no_fingerprint(store, folder):
     assert signature(store, "model")["fingerprints"] == {"deep:look": None}
     write_deltalake(str(folder / "data" / "deep"), pa.table({"item_id": ["a"]}))
     assert signature(store, "model")["fingerprints"] == {"deep:look": None}
+
+
+def test_no_table_is_opened_for_what_is_told_already(store, folder):
+    (folder / "data" / "deep" / "_delta_log").mkdir(parents=True)
+    (folder / "data" / "deep" / "_delta_log" / f"{0:020}.json").write_text("damaged")
+    columns = service_columns(store, "model")
+    told = {"deep:look": "f1"}
+    assert describe(store, columns, "model", told)["fingerprints"] == told
+    with pytest.raises(TableDamaged):
+        describe(store, columns, "model")
 
 
 def test_the_training_frame_carries_it_and_it_lies_beside_the_model(store, folder, tmp_path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,14 +21,21 @@ AGREEMENT = {"fast": 0.999, "exact": 0.99999}
 
 def find_device(asked: str | None) -> str:
     """Return the device to compute on: the one asked for, or a GPU where there is one."""
-    import torch
-
-    present = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    torch = torch_or_none()
+    present = ["cpu"] + (["cuda"] if torch and torch.cuda.is_available() else [])
     if asked is None:
         return present[-1]
     if asked not in present:
         raise SpecError(f"device={asked!r}: this machine has {', '.join(present)}.")
     return asked
+
+
+def torch_or_none() -> Any:
+    """Return torch; None in a slim installation, which goes without."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        return None
 
 
 def fast_dtype(device: str) -> torch.dtype:
@@ -68,14 +76,15 @@ def smallest_cosine(a: NDArray, b: NDArray) -> float:
 
 
 def core_pool(workers: int) -> ThreadPoolExecutor:
-    """Start threads that each run torch on one core.
+    """Start threads that each run torch on one core; without torch, plain threads.
 
     Batches side by side, each on a core of its own, never wait for one another. One batch
     spread over all cores does at every operation, and where another process holds a core,
     all of them wait for it: with a busy neighbour that was 10 times slower.
     """
-    import torch
-
+    torch = torch_or_none()
+    if torch is None:
+        return ThreadPoolExecutor(workers, thread_name_prefix="deepfeast-core")
     before = torch.get_num_threads()
     all_started = threading.Barrier(workers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ def photo():
 def photos():
     """Four photos: wide, tall, square and very wide."""
     return [draw(seed, size) for seed, size in enumerate([(90, 70), (50, 80), (64, 64), (300, 40)])]
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    """Hide torch, as in a slim installation; `undo` brings it back."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    return monkeypatch
 
 
 @pytest.fixture(scope="session")

@@ -47,3 +47,9 @@ def test_a_device_is_the_one_asked_for_or_the_best_there_is():
     with pytest.raises(SpecError, match="device='tpu': this machine has cpu"):
         find_device("tpu")
     assert fast_dtype("cpu") in (torch.bfloat16, torch.float32)
+
+
+def test_without_torch_there_is_the_processor_alone(without_torch):
+    assert find_device(None) == "cpu"
+    with core_pool(2) as pool:
+        assert list(pool.map(abs, [-1, -2])) == [1, 2]

@@ -13,6 +13,7 @@ from deepfeast.transforms.cores import cores
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.checkpoints import quietly
 from deepfeast.transforms.encoders.files import digest, file_hash, read_json, weight_files
+from deepfeast.transforms.encoders.image.graph import GraphEngine
 from deepfeast.transforms.encoders.image.pixels import Preprocessing, read_preprocessing
 from deepfeast.transforms.encoders.image.runtime import (
     OUTPUTS,
@@ -62,7 +63,10 @@ class PixelEncoder(Encoder):
     def _open(self, module: Any) -> None:
         """Put a module from pixels to vectors to use, in the form that suits this machine."""
         sample = np.stack([self._preprocess(image) for image in sample_images()])
-        engine = Engine(module, sample, self.precision, find_device(self.device))
+        self._use(Engine(module, sample, self.precision, find_device(self.device)))
+
+    def _use(self, engine: Engine | GraphEngine) -> None:
+        """Put an engine to use."""
         self._engine = engine
         reduced = self.precision == "fast" and isinstance(self._preprocess, Preprocessing)
         self._shorter = self._preprocess.shorter if reduced else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfeast.transforms.encoders.checkpoints import open_transformer
+from deepfeast.transforms.encoders.image.graph import open_session
 from deepfeast.transforms.encoders.machine import agrees, fast_dtype, smallest_cosine
 from deepfeast.transforms.errors import SpecError
 
@@ -184,8 +185,6 @@ def in_onnx(
     import torch
 
     try:
-        import onnxruntime
-
         file = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -199,12 +198,6 @@ def in_onnx(
                 dynamic_axes={"pixels": {0: "n"}, "vectors": {0: "n"}},
                 opset_version=17,
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(
-            file.getvalue(), options, providers=["CPUExecutionProvider"]
-        )
+        return open_session(file.getvalue())
     except Exception:  # an optimisation: any failure means another form is used, and recorded
         return None
-    return lambda pixels: session.run(None, {"pixels": pixels})[0]

@@ -170,3 +170,8 @@ def weights_path() -> Path:
             "or train them with training/tiny_train.py"
         )
     return path
+
+
+def graph_path() -> Path:
+    """Return where the network lies as an ONNX graph, which reads the shipped weights."""
+    return Path(__file__).parent / "weights" / "image_tiny.onnx"

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.image.encoder import PixelEncoder
+from deepfeast.transforms.encoders.image.graph import GraphEngine
 from deepfeast.transforms.encoders.image.pixels import Preprocessing
 from deepfeast.transforms.encoders.image.runtime import pixels_to_vectors
+from deepfeast.transforms.encoders.machine import find_device, torch_or_none
 from deepfeast.transforms.encoders.options import check_options
 from deepfeast.transforms.errors import EncoderNotFound
 
@@ -51,9 +53,22 @@ class TinyImageEncoder(PixelEncoder):
         return digest(kind="tiny", weights=weights, input=shape, precision=self.precision)
 
     def load(self) -> None:
-        from deepfeast.transforms.encoders.image.tiny import trained_network, untrained_network
+        from deepfeast.transforms.encoders.image.tiny import (
+            graph_path,
+            trained_network,
+            untrained_network,
+        )
 
         self._preprocess = self._input_step()
+        if torch_or_none() is None:
+            find_device(self.device)  # refuses what is not there
+            if not self.trained:
+                raise EncoderNotFound(
+                    "the untrained twin of image-tiny needs torch, which is not installed: "
+                    "pip install torch."
+                )
+            self._use(GraphEngine(graph_path(), _weights()))
+            return
         network = trained_network() if self.trained else untrained_network(UNTRAINED_SEED)
         module = pixels_to_vectors(network, "called", self._preprocess)
         self._open(module)

@@ -1,11 +1,13 @@
 """text-tiny: a table of word pieces, the same bits everywhere."""
 
+import sys
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from deepfeast.transforms.encoders import get_encoder
-from deepfeast.transforms.encoders.text.static import WordTable, cut, split, unit
+from deepfeast.transforms.encoders.text.static import WordTable, cut, split, unit, weights_path
 from deepfeast.transforms.errors import SpecError
 
 
@@ -22,6 +24,16 @@ def test_a_text_is_the_weighted_sum_of_its_words():
     sums = table.sums(["red shirts", "red red red red", "unknown"])
     # A word that occurs n times weighs sixteen times the root of n.
     assert sums.tolist() == [[16 * 16, 16 * 24], [32 * 16, 0], [0, 0]]
+
+
+def test_without_scipy_the_sums_are_the_same(monkeypatch):
+    texts = ["red shirts, red hats", "", "a tall lamp of oak", "日本"] * 3
+    table = WordTable.read(weights_path())
+    expected = table.sums(texts)
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    np.testing.assert_array_equal(table.sums(texts), expected)
+    assert expected[0].any()
+    assert not expected[1].any()
 
 
 def test_a_vector_has_length_one_and_nothing_is_nan():
