@@ -18,6 +18,7 @@ from deepfeast.pipelines.lift.ask.groups import FILES, label_groups, read_table
 from deepfeast.pipelines.lift.ask.horizon import fit_notes
 from deepfeast.pipelines.lift.ask.problem import Problem, read_problem
 from deepfeast.pipelines.lift.ask.question import Question
+from deepfeast.pipelines.lift.measure.responses import find_responses, telling_features
 from deepfeast.pipelines.lift.measure.result import LiftResult, measure_lift
 from deepfeast.pipelines.lift.measure.work import Progress
 from deepfeast.pipelines.lift.storage import kept_as, storage_costs
@@ -145,6 +146,14 @@ def run_lift(
         ),
         encode_seconds={feature: took for feature, took in seconds.items() if took is not None},
         progress=progress,
+    )
+    result.responses = find_responses(
+        problem,
+        result.moved,
+        [feature for feature in telling_features(result.comparison) if feature in raw],
+        result.contents,
+        lambda feature: _encoder_of_table(store, raw, feature),
+        {feature: took for feature, took in seconds.items() if took is not None},
     )
     result.notes += [
         f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
@@ -283,6 +292,17 @@ def _encode_seconds(raw: RawContents, feature: str) -> float | None:
     except DeepfeastError:
         return None
     return (clock.perf_counter() - started) * 1000 / len(values)
+
+
+def _encoder_of_table(store: FeatureStore, raw: RawContents, feature: str) -> Encoder:
+    """Return the encoder of a deep feature as its table has it: with what was fitted."""
+    from deepfeast.transforms.embeddings.state import fitted_encoder
+    from deepfeast.transforms.embeddings.table import embedding_table
+    from deepfeast.transforms.views import find_deep_view
+
+    table = embedding_table(store, find_deep_view(store, raw.view(feature))[0])
+    fingerprint = table.fingerprints().get(feature, "")
+    return fitted_encoder(raw.feature(feature), table.uri, fingerprint)
 
 
 def _other_encoders(

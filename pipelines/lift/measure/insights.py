@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -191,10 +191,17 @@ def importances(
     *,
     seed: int = 0,
     work: Work,
+    look: Callable[[str, Any, Any, Mapping[str, list[str]]], None] | None = None,
 ) -> list[Importance]:
     """Shuffle one feature at a time among the first round's test rows.
 
     A whole embedding is one feature.
+
+    Parameters
+    ----------
+    look : callable, optional
+        Given each fitted model while it is at hand: its name, itself, the tested columns, and the
+        columns of each feature.
 
     Returns
     -------
@@ -224,6 +231,8 @@ def importances(
                     drops[name, feature] = whole - _shuffled_score(
                         scorer, estimator, tested, problem.y[test], names, seed
                     )
+                if look is not None:
+                    look(name, estimator, tested, groups)
             except Exception:
                 # A model that fails has said so in the comparison already.
                 continue

@@ -11,6 +11,7 @@ from deepfeast.pipelines.lift.ask.arms import Arm, plan_arms
 from deepfeast.pipelines.lift.ask.models import ready_models
 from deepfeast.pipelines.lift.ask.splits import make_rounds
 from deepfeast.pipelines.lift.measure.bench import run_arms
+from deepfeast.pipelines.lift.measure.contributions import Contribution, Contributions
 from deepfeast.pipelines.lift.measure.directions import Direction, directions
 from deepfeast.pipelines.lift.measure.insights import (
     CURVE,
@@ -24,6 +25,7 @@ from deepfeast.pipelines.lift.measure.insights import (
 )
 from deepfeast.pipelines.lift.measure.leakage import Alarm, find_alarms
 from deepfeast.pipelines.lift.measure.moved import Moved, moved_rows
+from deepfeast.pipelines.lift.measure.responses import Responded
 from deepfeast.pipelines.lift.measure.segments import Segment, segments
 from deepfeast.pipelines.lift.measure.work import Progress, Work
 from deepfeast.transforms.cores import cores
@@ -96,6 +98,10 @@ class LiftResult:
         The gain by category, and by tenth of the target.
     moved : list of Moved
         The rows whose prediction moved most.
+    contributions : list of Contribution
+        What handcrafted columns and deep features move predictions by, of boosted trees.
+    responses : list of Responded
+        The parts of texts and photos that features respond to.
     """
 
     comparison: Comparison
@@ -110,6 +116,8 @@ class LiftResult:
     notes: list[str] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     moved: list[Moved] = field(default_factory=list)
+    contributions: list[Contribution] = field(default_factory=list)
+    responses: list[Responded] = field(default_factory=list)
 
 
 def measure_lift(
@@ -162,7 +170,8 @@ def measure_lift(
     for kind, pieces in ((CURVE, len(FRACTIONS) * first), (SHUFFLING, first)):
         work.plan(kind, -pieces * (len(models) - len(runs)))
     curve = learning_curve(comparison, runs, seed=seed, work=work)
-    importance = importances(comparison, runs, seed=seed, work=work)
+    owed = Contributions(list(problem.deep))
+    importance = importances(comparison, runs, seed=seed, work=work, look=owed.add)
     found = directions(problem, seed=seed)
     moved = moved_rows(comparison, seed=seed)
     return LiftResult(
@@ -180,6 +189,7 @@ def measure_lift(
         question.name,
         segments=segments(comparison),
         moved=moved,
+        contributions=owed.gathered(),
     )
 
 

@@ -13,8 +13,12 @@ from deepfeast.pipelines.lift.measure.insights import insight_arm
 from deepfeast.pipelines.lift.measure.segments import short_number
 from deepfeast.pipelines.lift.tell import plots
 from deepfeast.pipelines.lift.tell.contents import shown_content
+from deepfeast.pipelines.lift.tell.contribution_plot import contribution_plot, contribution_words
 from deepfeast.pipelines.lift.tell.look import hours, moved_words
+from deepfeast.pipelines.lift.tell.occluded import css as occluded_css
+from deepfeast.pipelines.lift.tell.occluded import drawn as part_drawing
 from deepfeast.pipelines.lift.tell.segment_plot import segment_plot
+from deepfeast.pipelines.lift.tell.units import amount
 from deepfeast.pipelines.lift.tell.words import ALL, findings, headline, signed
 
 if TYPE_CHECKING:
@@ -64,7 +68,7 @@ def render(result: LiftResult) -> str:
         result=result,
         comparison=comparison,
         problem=comparison.problem,
-        css=(TEMPLATES / "lift.css").read_text(encoding="utf-8"),
+        css=(TEMPLATES / "lift.css").read_text(encoding="utf-8") + occluded_css(),
         headline=headline(comparison),
         cards=_cards(comparison),
         tables=[(model, _rows(comparison, model)) for model in comparison.models],
@@ -75,6 +79,7 @@ def render(result: LiftResult) -> str:
         examples=_examples(result),
         segments=_segments(result),
         moved=_moved(result),
+        responses=_responses(result),
         inside=insight_arm(comparison),
         alone=[o for o in comparison.outcomes if o.arm.kind == "alone" and not o.failed],
     )
@@ -121,6 +126,12 @@ def _behind(result: LiftResult) -> list[Plot]:
         words = ", ".join(f"{one.feature} {one.drop:.3f}" for one in first)
         picture = plots.importance(result.importance, model, metric)
         drawn.append(Plot(picture, f"{model}: what it relies on", f"Strongest: {words}."))
+    unit = "log odds" if problem.classes else problem.goal
+    for model in dict.fromkeys(one.model for one in result.contributions):
+        owed = [one for one in result.contributions if one.model == model]
+        picture = contribution_plot(owed, unit)
+        title = f"{model}: what its predictions are made of"
+        drawn.append(Plot(picture, title, contribution_words(owed, unit)))
     inside = insight_arm(comparison)
     for model in comparison.models:
         if inside is None:
@@ -205,6 +216,21 @@ def _moved(result: LiftResult) -> list[dict[str, Any]]:
         for moved in result.moved
         if moved.rows
     ]
+
+
+def _responses(result: LiftResult) -> list[dict[str, Any]]:
+    """Draw what features respond to, feature by feature."""
+    problem, features = result.comparison.problem, dict[str, list[dict[str, Any]]]()
+    for one in result.responses:
+        sign = "−" if one.prediction < 0 else ""
+        picture = {
+            "number": int(problem.rows[one.row]),
+            "truth": problem.shown_target(one.row),
+            "prediction": f"{one.unit} {sign}{amount(abs(one.prediction))}",
+            "drawn": part_drawing(result.contents[one.feature, one.row], one.parts, one.unit),
+        }
+        features.setdefault(one.feature, []).append(picture)
+    return [{"feature": feature, "rows": rows} for feature, rows in features.items()]
 
 
 def _contents_of(result: LiftResult, row: int) -> list[dict[str, str]]:

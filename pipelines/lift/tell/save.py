@@ -58,6 +58,10 @@ def as_dict(result: LiftResult) -> dict[str, Any]:
         "segments": [asdict(segment) for segment in result.segments],
         "segments_unit": error_unit(problem),
         "moved": [_moved(one, problem) for one in result.moved],
+        "contributions": [asdict(one) for one in result.contributions],
+        "responses": [
+            asdict(one) | {"row": int(problem.rows[one.row])} for one in result.responses
+        ],
         "costs": [
             asdict(cost)
             | {"million_hours": cost.million_hours, "million_gigabytes": cost.million_gigabytes}

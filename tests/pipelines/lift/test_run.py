@@ -46,6 +46,12 @@ def test_a_service_and_labels_become_a_verdict(sold, tmp_path):
     assert raising.title == "raise price most"
     texts = [result.contents["vec", one.row] for one in raising.examples]
     assert [len(text.split()[0]) for text in texts] == [11, 10, 9, 8, 7, 6]
+    # Without its first word a title begins with "shirt", of five letters.
+    for one in result.responses:
+        letters = len(result.contents["vec", one.row].split()[0])
+        assert one.parts[0].effect == pytest.approx(letters - 5, abs=1.2)
+    assert len(result.responses) == 2
+    assert '<h2 id="responses">' in page
 
 
 def test_csv_labels_give_the_same_scores(sold, plain):

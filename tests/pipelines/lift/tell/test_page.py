@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
+from deepfeast.pipelines.lift.measure.contributions import Contribution
+from deepfeast.pipelines.lift.measure.responses import Responded
 from deepfeast.pipelines.lift.tell.page import render
 from deepfeast.pipelines.lift.tell.save import save
+from deepfeast.transforms.occlusion.effects import Part
+from deepfeast.transforms.occlusion.texts import Span
 
 
 @pytest.fixture(scope="module", params=["prices", "kinds"])
@@ -247,3 +251,15 @@ def test_keyboard_and_screen_reader_find_their_way(browser, page):
     identified = "[...document.querySelectorAll('[id]')].map(e => e.id)"
     doubled = f"(ids => ids.filter((id, place) => ids.indexOf(id) < place))({identified})"
     assert browser.ask(doubled) == []
+
+
+def test_what_it_responds_to_and_is_made_of_stands_on_the_page(prices):
+    row = next(row for feature, row in prices.contents if feature == "text_vec")
+    told = Responded("text_vec", row, "price", 2.5, [Part(Span(0, 5), 1.0), Part(Span(6, 9), -0.1)])
+    owed = [Contribution("old model", "text_vec", True, 0.3, 1.0)]
+    page = render(replace(prices, responses=[told], contributions=owed))
+    assert '<h2 id="responses">' in page
+    assert ">Shirt <b>▲&nbsp;+1</b></mark>" in page
+    assert "price 2.50 from it alone" in page
+    assert "old model: what its predictions are made of" in page
+    assert '<h2 id="responses">' not in render(prices)
