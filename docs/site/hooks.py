@@ -41,6 +41,11 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def on_post_build(config: Any) -> None:
+    """Leave the page for lost visitors out: it asks for its styles at the server's root."""
+    (Path(config.site_dir) / "404.html").unlink(missing_ok=True)
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Write links and fences as the site has them."""
     place = page.file.src_uri

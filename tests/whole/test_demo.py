@@ -1,4 +1,8 @@
-"""The main job from end to end, on generated rows and on real ones."""
+"""The main job from end to end, on generated rows and on real ones; and the page that tells it."""
+
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -24,6 +28,24 @@ def test_the_demonstration_tells_what_happened_and_where_to_look(generated):
     assert "nothing new" in told
     assert f"rejects listing_deep --repo {out}" in told
     assert "helps" in told or "no evidence" in told
+
+
+def test_the_commands_of_the_page_answer_as_it_says(generated):
+    out, _ = generated
+    page = (Path(__file__).resolve().parents[2] / "docs" / "marketplace.md").read_text()
+    first, *others = re.findall(r"^```sh\n(.*)\n```", page, re.MULTILINE)
+    assert first == "deepfeast demo --out demo"  # as the fixture does, with fewer listings
+    told = {}
+    for line in others:
+        _, command, *words = shlex.split(line)
+        words = [word.replace("demo/feature_repo", str(out / "feature_repo")) for word in words]
+        done = runner.invoke(app, [command, *words])
+        assert done.exit_code == 0, f"{line}\n{done.output}"
+        told[command] = done.stdout
+    assert "image" in told["rejects"]
+    assert "photo" in told["rejects"]
+    assert "listing_deep" in told["verify"]
+    assert set(told) == {"rejects", "runs", "verify", "doctor"}
 
 
 def test_training_and_serving_have_the_same_columns_and_values(generated):

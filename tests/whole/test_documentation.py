@@ -8,6 +8,7 @@ reader would type them.
 
 import doctest
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -99,6 +100,18 @@ def test_every_page_stands_in_the_nav_of_the_site_once():
     written = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     assert len(listed) == len(set(listed))
     assert written - set(listed) == set(), "name them under nav in mkdocs.yml"
+
+
+@pytest.mark.parametrize("name", deepfeast.transforms.__all__)
+def test_the_reference_tells_each_public_name_and_how_it_is_called(name):
+    page = (ROOT / "docs" / "reference.md").read_text()
+    (told,) = [part for part in page.split("\n## ") if part.startswith(f"{name}\n")]
+    call = re.search(r"```text\n(.*?)```", told, re.DOTALL)[1]
+    home = importlib.import_module(f"deepfeast.transforms.{deepfeast.transforms._HOME[name]}")
+    signature = inspect.signature(getattr(home, name))
+    assert call.startswith(f"{name}(")
+    if name != "Encoder":  # an abstract class: nobody calls it
+        assert set(signature.parameters) - {"args", "kwargs"} <= set(re.findall(r"\w+", call))
 
 
 def test_the_glossary_has_every_word_once_in_order():
