@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench docs licences release clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -43,5 +43,12 @@ docs: $(STAMP)  ## write the compiled parts of the pages, and the site into buil
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html opens from disk, and below any path of a server"
 
+licences: $(STAMP)  ## list what is installed, under which licences
+	$(BIN)/python docs/licences.py
+
+release: $(STAMP)  ## build sdist and wheel of the last commit into dist, twice, and check them
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[release]'
+	$(BIN)/python .ci/release
+
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build demo *.egg-info
+	rm -rf $(VENV) build dist demo *.egg-info
