@@ -20,9 +20,17 @@ EMPTY_STORE = """
 import http.server, sys
 
 class Empty(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
+    def note(self):
         with open(sys.argv[1], "a") as log:
             print(self.path, self.headers["Authorization"], file=log)
+
+    def do_HEAD(self):
+        self.note()
+        self.send_response(404)
+        self.end_headers()
+
+    def do_GET(self):
+        self.note()
         body = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -135,12 +143,14 @@ def test_a_table_in_an_object_store_is_asked_for_with_its_credentials(tmp_path):
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "north",
         }
-        table = EmbeddingTable("s3://shop/deep", "deep", options)
-        assert table.open() is None
-        assert table.fingerprints() == {}
-        assert read_rejects(table) is None
-        store.terminate()
+        try:
+            table = EmbeddingTable("s3://shop/deep", "deep", options)
+            assert table.open() is None
+            assert table.fingerprints() == {}
+            assert read_rejects(table) is None
+        finally:
+            store.terminate()
     asked = log.read_text().splitlines()
-    assert len(asked) == 3
     assert all("Credential=shopkeeper/" in line for line in asked)
-    assert "deep_rejects" in asked[2]
+    assert "published" in asked[0]
+    assert "deep_rejects" in asked[-1]
