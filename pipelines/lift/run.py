@@ -147,14 +147,22 @@ def run_lift(
         encode_seconds={feature: took for feature, took in seconds.items() if took is not None},
         progress=progress,
     )
+    telling = [feature for feature in telling_features(result.comparison) if feature in raw]
     result.responses = find_responses(
         problem,
         result.moved,
-        [feature for feature in telling_features(result.comparison) if feature in raw],
+        telling,
         result.contents,
         lambda feature: _encoder_of_table(store, raw, feature),
         {feature: took for feature, took in seconds.items() if took is not None},
     )
+    seen = {one.feature for one in result.responses}
+    result.notes += [
+        f"What {feature} responds to was not looked at: it would have taken too long, or its rows "
+        f"have nothing to leave out. Ask for one row: deepfeast explain {raw.view(feature)} KEY"
+        for feature in telling
+        if feature not in {*seen, *raw.failures}
+    ]
     result.notes += [
         f"No words and no examples for {feature}: {why}" for feature, why in raw.failures.items()
     ]
