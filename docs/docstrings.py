@@ -44,7 +44,7 @@ def _told(name: str, node: ast.ClassDef | ast.FunctionDef) -> str:
     if isinstance(node, ast.ClassDef):
         methods = [line for method in node.body for line in _method(method)]
         if methods:
-            parts.append("\n".join(["| method | |", "| --- | --- |", *methods]))
+            parts.append("\n".join(["| method | what it does |", "| --- | --- |", *methods]))
     return "\n\n".join(parts)
 
 
