@@ -75,6 +75,7 @@ def log_faults(table: Place, contents: bool = True) -> list[str]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> log_faults(Path("nowhere"))
     []
     """
@@ -113,6 +114,7 @@ def file_faults(table: Place, files: Sequence[Mapping[str, Any]]) -> dict[str, s
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> file_faults(Path("shop"), [{"path": "a.parquet", "size": 9}])
     {'a.parquet': 'the data file shop/a.parquet is missing'}
     """
