@@ -229,7 +229,8 @@ def _watched(
 def counters(result: Any) -> dict[str, int]:
     """Return the project's counters of a pipeline that has ended; none where a runner has none."""
     return {
-        counter.key.metric.name: counter.result
+        # Prism says nothing of a counter that nobody has moved.
+        counter.key.metric.name: counter.result or 0
         for counter in result.metrics().query()["counters"]
         if counter.key.metric.namespace == "deepfeast"
     }

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2 as api
 from apache_beam.portability.api import beam_fn_api_pb2_grpc as service
-from apache_beam.runners.worker.sdk_worker import SdkHarness
 
 from deepfeast.transforms.errors import WorkerError
 
@@ -31,6 +30,9 @@ class Pool(service.BeamFnExternalWorkerPoolServicer):
         self, request: api.StartWorkerRequest, context: grpc.ServicerContext
     ) -> api.StartWorkerResponse:
         """Start a worker that takes its orders from the endpoint given, until that closes."""
+        # Its import changes the process's warnings: a pool's own, and nobody else's.
+        from apache_beam.runners.worker.sdk_worker import SdkHarness
+
         where = request.control_endpoint.url
         try:
             # Two engines may give their workers one name: nothing here depends on it.

@@ -59,7 +59,8 @@ class Lease:
     def __post_init__(self) -> None:
         self.owner = uuid.uuid4().hex
         self.number = 0
-        self._writing = threading.Lock()
+        # One write after another, each on the condition of the one before it.
+        self._writing = threading.RLock()
         self._stop = threading.Event()
         self._lost = ""
 
@@ -106,7 +107,8 @@ class Lease:
             If somebody else has it.
         """
         try:
-            self.write(self.tag)
+            with self._writing:
+                self.write(self.tag)
         except FileExistsError as error:
             who = _read(self.path)
             self._lost = f"{_told(who)} took it over" if who else "its lock was removed"
@@ -145,7 +147,8 @@ class Lease:
         """Let others have it at once."""
         self._stop.set()
         try:
-            self.write(self.tag, free=True)
+            with self._writing:
+                self.write(self.tag, free=True)
         except (FileExistsError, BucketError) as error:
             log.debug(f"the lock {self.path} was not freed: {error}")
 

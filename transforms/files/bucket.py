@@ -249,9 +249,12 @@ class BucketPath:
         """Do nothing: a bucket has no folders."""
 
     def size(self) -> int:
-        """Return the bytes of the object, or of all below it."""
-        below = sum(stat.st_size for _, stat in self._walk())
-        return below or self.stat().st_size
+        """Return the bytes of the object, or of all below it; 0 where nothing is left of it."""
+        below = [stat.st_size for _, stat in self._walk()]
+        try:
+            return sum(below) if below else self.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def walk(self) -> Iterator[tuple[BucketPath, Stat]]:
         """Yield all objects below it, by name."""

@@ -72,6 +72,26 @@ def test_a_lease_is_renewed_as_long_as_its_owner_works(lock, monkeypatch):
         assert json.loads(lock.read_bytes())["number"] > first
 
 
+def test_an_owner_that_renews_from_two_threads_is_not_two_owners(lock):
+    with hold(lock) as (lease, _):
+        first, errors = lease.number, []
+
+        def renew():
+            try:
+                for _ in range(8):
+                    lease.renew()
+            except RunInProgress as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=renew) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert json.loads(lock.read_bytes())["number"] == first + 24
+
+
 def test_a_lease_that_ran_out_is_taken_over_and_its_owner_finds_out(lock, short, monkeypatch):
     monkeypatch.setattr(module.Lease, "keep", lambda lease: None)
     with hold(lock) as (paused, _), hold(lock, "run-2") as (second, taken_over):

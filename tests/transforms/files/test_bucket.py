@@ -46,6 +46,12 @@ def test_a_bucket_lists_what_a_disk_lists(folder):
     assert (folder / "b.txt").with_suffix(".npy").name == "b.npy"
 
 
+def test_what_is_empty_or_gone_from_a_bucket_has_no_size(bucket):
+    folder = BucketPath(bucket) / "sizes"
+    (folder / "nothing" / "empty").write_bytes(b"")
+    assert [size_of(folder / name) for name in ("nothing", "gone")] == [0, 0]
+
+
 def test_a_bucket_writes_reads_and_removes_as_a_disk_does(folder):
     write(folder, "note.txt", "more/note.txt")
     note = folder / "note.txt"
