@@ -6,8 +6,9 @@ package brings in neither torch, nor Beam, nor Feast.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from deepfeast.transforms.late import load
 
 _HOME = {
     "DeepFeature": "features",
@@ -32,9 +33,7 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return load(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.late import load
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.export.answer import Exported
@@ -15,6 +16,4 @@ _HOME = {"Exported": "answer", "export": "run"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return load(__name__, _HOME, name)

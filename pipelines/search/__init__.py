@@ -6,8 +6,9 @@ The names below load on first use.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.late import load
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.search.answer import Found, Hit
@@ -38,6 +39,4 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return load(__name__, _HOME, name)

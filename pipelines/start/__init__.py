@@ -5,8 +5,9 @@ The names below load on first use.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from deepfeast.transforms.late import load
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.start.plan import Plan
@@ -17,6 +18,4 @@ _HOME = {"Plan": "plan", "write_data": "write"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return load(__name__, _HOME, name)

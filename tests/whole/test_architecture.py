@@ -11,7 +11,7 @@ LONGEST = 400
 
 # From the ground up: a room imports only from those on lines above its own, and inside itself.
 TRANSFORMS = """
-errors
+errors late
 times int8 cores ridge nearest
 arrow
 features feast_api
