@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.lift.tell.contents import shown_content
+from deepfeast.pipelines.templates import html_templates
 from deepfeast.transforms.errors import Reject
 
 if TYPE_CHECKING:
@@ -33,16 +34,7 @@ def render_duplicates(found: Duplicates) -> str:
 
 def fill(template: str, folder: Path = TEMPLATES, **values: Any) -> str:
     """Fill a template of a folder, which may include those of search."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(template).render(**values)
+    return html_templates(folder, TEMPLATES).get_template(template).render(**values)
 
 
 def _cards(hits: Iterable[Hit]) -> list[dict[str, Any]]:

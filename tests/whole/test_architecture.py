@@ -32,7 +32,7 @@ deep_columns
 estimators
 """
 PIPELINES = """
-options workers terminal junit lineage metrics
+options workers terminal templates junit lineage metrics
 beam
 command
 embed

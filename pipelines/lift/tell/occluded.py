@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfeast.pipelines.lift.tell.units import amount
+from deepfeast.pipelines.templates import html_templates
 from deepfeast.transforms.images import decode
 from deepfeast.transforms.occlusion.photos import Box
 from deepfeast.transforms.occlusion.texts import Span
@@ -58,15 +59,7 @@ def drawn(content: str | bytes | tuple[bytes, ...], parts: Sequence[Part], unit:
     str
         HTML without script; nothing of the content is taken for markup.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = html_templates(TEMPLATES)
     most = max((abs(part.effect) for part in parts), default=0.0)
     if isinstance(content, str):
         return environment.get_template("occluded.html").render(

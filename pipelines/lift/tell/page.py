@@ -20,6 +20,7 @@ from deepfeast.pipelines.lift.tell.occluded import drawn as part_drawing
 from deepfeast.pipelines.lift.tell.segment_plot import segment_plot
 from deepfeast.pipelines.lift.tell.units import amount
 from deepfeast.pipelines.lift.tell.words import ALL, findings, headline, signed
+from deepfeast.pipelines.templates import html_templates
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.comparison import Comparison, Outcome
@@ -51,16 +52,8 @@ def render(result: LiftResult) -> str:
     str
         A complete HTML document, under 3 MB.
     """
-    import jinja2
-
     comparison = result.comparison
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = html_templates(TEMPLATES)
     environment.filters["signed"] = signed
     environment.filters["short"] = short_number
     environment.filters["hours"] = hours
