@@ -15,7 +15,7 @@ from deepfeast.transforms.arrow import as_pandas, whole_type
 from deepfeast.transforms.columns import ServiceColumn
 from deepfeast.transforms.errors import JoinError
 from deepfeast.transforms.history.retrieval import Retrieval
-from deepfeast.transforms.signature import describe
+from deepfeast.transforms.signatures import describe
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,7 +29,7 @@ from deepfeast.transforms.online.view import (
     OnlineView,
     open_views,
 )
-from deepfeast.transforms.signature import check_signature, describe, load_signature
+from deepfeast.transforms.signatures import check_signature, describe, load_signature
 
 if TYPE_CHECKING:
     import pandas as pd

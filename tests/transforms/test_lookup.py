@@ -10,7 +10,7 @@ import pytest
 
 from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view, training_frame
 from deepfeast.transforms.errors import FeatureNotFound, JoinError, SignatureMismatch
-from deepfeast.transforms.signature import save_signature
+from deepfeast.transforms.signatures import save_signature
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)

@@ -22,7 +22,7 @@ cells
 encoders copies
 embeddings testing occlusion
 columns views
-signature
+signatures
 history
 online embed monitoring
 join lookup

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_the_public_names_are_these():
         "FeastFeatures",
         "LinearProbe",
         "OnlineFeatures",
+        "check_signature",
         "deep_feature_view",
         "get_encoder",
         "load_signature",
@@ -38,6 +40,11 @@ def test_the_public_names_are_these():
 @pytest.mark.parametrize("name", deepfeast.transforms.__all__)
 def test_every_public_name_can_be_imported(name):
     assert getattr(deepfeast.transforms, name).__doc__
+
+
+def test_no_public_name_is_that_of_a_module():
+    modules = {found.name for found in pkgutil.iter_modules(deepfeast.transforms.__path__)}
+    assert not modules & set(deepfeast.transforms.__all__)  # whichever loads first would win
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view
-from deepfeast.transforms.signature import save_signature
+from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view, save_signature
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 DAY = timedelta(days=1)

@@ -20,8 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view
-from deepfeast.transforms.signature import save_signature
+from deepfeast.transforms import DeepFeature, OnlineFeatures, deep_feature_view, save_signature
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = ROOT / "constraints-serve.txt"

@@ -17,7 +17,7 @@ from deepfeast.transforms.embeddings.versions import rollback
 from deepfeast.transforms.errors import SignatureMismatch, SpecError
 from deepfeast.transforms.online.redis import RedisTable
 from deepfeast.transforms.online.sqlite import SqliteTable
-from deepfeast.transforms.signature import signature
+from deepfeast.transforms.signatures import signature
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 NOW = datetime.now(timezone.utc)

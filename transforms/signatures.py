@@ -101,6 +101,11 @@ def load_signature(path: str | Path) -> dict[str, Any]:
 def check_signature(trained: dict[str, Any], served: dict[str, Any]) -> None:
     """Refuse to serve a model what it was not trained on.
 
+    Parameters
+    ----------
+    trained, served : dict
+        What `load_signature` read beside the model, and what `signature` says now.
+
     Raises
     ------
     SignatureMismatch

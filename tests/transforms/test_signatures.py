@@ -14,7 +14,7 @@ from deepfeast.transforms.columns import service_columns
 from deepfeast.transforms.errors import SignatureMismatch, TableDamaged
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec
 from deepfeast.transforms.join import training_frame
-from deepfeast.transforms.signature import (
+from deepfeast.transforms.signatures import (
     check_signature,
     describe,
     load_signature,
