@@ -25,7 +25,8 @@ from text_corpus import collect
 
 from deepfeast.transforms.encoders import get_encoder
 from deepfeast.transforms.encoders.text.minilm import minilm_folder
-from deepfeast.transforms.encoders.text.static import DIM, WEIGHTS, cut, split
+from deepfeast.transforms.encoders.text.pieces import cut, split
+from deepfeast.transforms.encoders.text.static import DIM, WEIGHTS
 
 TEACHER = "minilm"
 Bags = list[tuple[NDArray[np.int32], NDArray[np.float32]]]

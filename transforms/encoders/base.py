@@ -218,7 +218,8 @@ class Encoder(abc.ABC):
                     once.rejects[position] = value
                 else:
                     good[position] = value
-                    counts.update(self.tally(value))
+                    if told := self.tally(value):
+                        counts.update(told)
             self._run(self._batches(good), good, once)
         return _spread(once, places, len(values), dict(counts))
 
@@ -291,10 +292,9 @@ class Encoder(abc.ABC):
                 f"{len(positions)} values; expected {(len(positions), self.dim)}."
             )
         encoded.vectors[positions] = vectors
-        for position, vector in zip(positions, vectors, strict=True):
-            if not np.isfinite(vector).all():
-                encoded.vectors[position] = np.nan
-                encoded.rejects[position] = Reject("not_finite", "the vector has NaN or infinity")
+        for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
+            encoded.vectors[positions[row]] = np.nan
+            encoded.rejects[positions[row]] = Reject("not_finite", "the vector has NaN or infinity")
 
     def _ensure_loaded(self) -> None:
         if self.needs_fit:

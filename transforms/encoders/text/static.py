@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,21 +22,15 @@ import numpy as np
 from deepfeast.transforms.encoders.base import Encoder
 from deepfeast.transforms.encoders.files import digest, file_hash
 from deepfeast.transforms.encoders.options import check_options
+from deepfeast.transforms.encoders.text.pieces import MAX_CHARACTERS, PieceCounter
 from deepfeast.transforms.errors import EncoderNotFound, Reject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DIM = 256
-# Beyond it a sum could leave 32 bits; a text's end tells little after so much.
-MAX_CHARACTERS = 16_000
-LONGEST_WORD = 64
-CACHED_WORDS = 100_000
 # The weight of a piece that occurs n times, in sixteenths: a tenth mention says little new.
 WEIGHTS = np.rint(16 * np.sqrt(np.arange(MAX_CHARACTERS + 1))).astype(np.int32)
-# Letters and digits hold together; every other sign, and every ideograph, stands alone.
-_WORD = re.compile(r"[^\W_\u2e80-\u9fff\uac00-\ud7af]+|\S")
-_ACCENTS = re.compile("[\u0300-\u036f]+")
 
 
 class StaticTextEncoder(Encoder):
@@ -49,7 +41,7 @@ class StaticTextEncoder(Encoder):
     """
 
     modality = "text"
-    batch_cost = 1024
+    batch_cost = 1 << 19  # characters: what is new in a batch is kept whole
     _loaded = ("_table",)
 
     def __init__(self, options: dict[str, str] | None = None, path: Path | None = None):
@@ -74,6 +66,9 @@ class StaticTextEncoder(Encoder):
             raise Reject("text_blank", "the text is empty or blank; treat it as missing")
         return value
 
+    def cost(self, prepared: str) -> int:
+        return min(len(prepared), MAX_CHARACTERS)
+
     def tally(self, prepared: str) -> dict[str, int]:
         return {"truncated": 1} if len(prepared) > MAX_CHARACTERS else {}
 
@@ -82,7 +77,7 @@ class StaticTextEncoder(Encoder):
 
 
 class WordTable:
-    """Sums of piece vectors for whole words, each word cut into pieces at its first use.
+    """Sums of piece vectors over texts.
 
     Parameters
     ----------
@@ -92,9 +87,8 @@ class WordTable:
     """
 
     def __init__(self, pieces: dict[str, int], vectors: NDArray[np.int32]):
-        self.pieces = pieces
+        self.count = PieceCounter(pieces)
         self.vectors = vectors
-        self._forget()
 
     @classmethod
     def read(cls, path: Path) -> WordTable:
@@ -108,47 +102,15 @@ class WordTable:
         return cls({name: row for row, name in enumerate(names)}, vectors)
 
     def sums(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """Sum each text's words: (n_texts, dim) int32."""
-        if len(self._rows) > CACHED_WORDS:
-            self._forget()
-        found = [split(text) for text in texts]
-        lengths = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
-        rows = self._rows
-        words = np.fromiter(
-            map(rows.__getitem__, itertools.chain.from_iterable(found)), np.int64, lengths.sum()
-        )
-        # Each word once a text, with the number of times it occurs.
-        keys = np.repeat(np.arange(len(found)), lengths) * len(rows) + words
-        keys, counts = np.unique(keys, return_counts=True)
-        ends = np.searchsorted(keys, np.arange(len(found) + 1) * len(rows))
-        return weighted_sums(WEIGHTS[counts], keys % len(rows), ends, rows.vectors[: len(rows)])
-
-    def _forget(self) -> None:
-        self._rows = _Words(self.pieces, self.vectors)
-
-
-class _Words(dict[str, int]):
-    """Words by their row; a word that is new gets one."""
-
-    def __init__(self, pieces: dict[str, int], vectors: NDArray[np.int32]):
-        super().__init__()
-        self.pieces = pieces
-        self.source = vectors
-        self.vectors = np.empty((1024, vectors.shape[1]), dtype=np.int32)
-
-    def __missing__(self, word: str) -> int:
-        row = len(self)
-        if row == len(self.vectors):
-            self.vectors = np.concatenate([self.vectors, np.empty_like(self.vectors)])
-        self.vectors[row] = self.source[cut(word, self.pieces)].sum(axis=0, dtype=np.int32)
-        self[word] = row
-        return row
+        """Sum each text's pieces, a word's by how often it occurs: (n_texts, dim) int32."""
+        pieces, times, ends = self.count(texts)
+        return weighted_sums(WEIGHTS[times], pieces, ends, self.vectors)
 
 
 def weighted_sums(
     weights: NDArray[np.int32],
-    rows: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    rows: NDArray[np.integer],
+    ends: NDArray[np.integer],
     vectors: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """Sum weighted rows of `vectors`, those of text i between ``ends[i]`` and ``ends[i + 1]``.
@@ -168,52 +130,17 @@ def weighted_sums(
     return matrix @ vectors
 
 
-def split(text: str) -> list[str]:
-    """Cut a text into words and single signs, in lower case and without accents.
-
-    >>> split("Café au lait, 2 cups!")
-    ['cafe', 'au', 'lait', ',', '2', 'cups', '!']
-    """
-    text = text[:MAX_CHARACTERS].lower()
-    if not text.isascii():
-        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
-    return _WORD.findall(text)
-
-
-def cut(word: str, pieces: dict[str, int]) -> list[int]:
-    """Cut a word into the longest known pieces, from its start; empty where that fails.
-
-    >>> cut("armchairs", {"arm": 0, "armchair": 1, "##s": 2})
-    [1, 2]
-    """
-    found: list[int] = []
-    start, end = 0, len(word)
-    if end > LONGEST_WORD:
-        return []
-    while start < len(word):
-        piece = pieces.get(f"##{word[start:end]}" if start else word[:end])
-        if piece is not None:
-            found.append(piece)
-            start, end = end, len(word)
-        elif end - start == 1:
-            return []
-        else:
-            end -= 1
-    return found
-
-
 def unit(sums: NDArray[np.int32]) -> NDArray[np.float32]:
     """Scale rows to length 1, the same bits on every machine; NaN where a row is zero.
 
     Numbers are brought below 2²⁰ first, so that their squares add up exactly.
     """
-    numbers = sums.astype(np.int64)
-    largest = np.abs(numbers).max(axis=1, initial=0)
+    largest = np.maximum(sums.max(axis=1, initial=0), -sums.min(axis=1, initial=0))
     shift = np.maximum(np.frexp(largest.astype(np.float64))[1] - 20, 0)
-    numbers >>= shift[:, None]
-    squares = (numbers * numbers).sum(axis=1)
+    numbers = (sums >> shift[:, None]).astype(np.float64)
+    squares = np.einsum("ij,ij->i", numbers, numbers)
     with np.errstate(invalid="ignore"):
-        return (numbers / np.sqrt(squares.astype(np.float64))[:, None]).astype(np.float32)
+        return (numbers / np.sqrt(squares)[:, None]).astype(np.float32)
 
 
 def weights_path() -> Path:
