@@ -6,6 +6,7 @@ and else in Delta tables in the repo.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -16,7 +17,7 @@ from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import OfflineStore
 
 from deepfeast.transforms.embeddings.table import EmbeddingTable
-from deepfeast.transforms.errors import SourceNotFound
+from deepfeast.transforms.errors import DriftError, SourceNotFound
 from deepfeast.transforms.features import CREATED, hash_column
 from deepfeast.transforms.files.columns import in_source
 from deepfeast.transforms.files.place import file_source, is_delta, source_uri, storage_options
@@ -24,6 +25,7 @@ from deepfeast.transforms.files.source import open_source
 from deepfeast.transforms.files.table import FeatureTable
 from deepfeast.transforms.history.latest import Span, rows_between
 from deepfeast.transforms.monitoring.drift import with_distances
+from deepfeast.transforms.monitoring.groups import declared_groups
 from deepfeast.transforms.monitoring.measure import measure
 from deepfeast.transforms.monitoring.record import KINDS, Record
 from deepfeast.transforms.monitoring.since import drift_since, times_of
@@ -76,12 +78,18 @@ class MonitoredStore(OfflineStore):
         for figures in deep:
             figures["histogram"] |= {"encoder": marks[figures["feature_name"]][:12], **about}
         known = _bases(config, source) if deep else {}
+        grouping = declared_groups(config, source) if known else None
         for figures in deep:
             name = figures["feature_name"]
             base = known.get(name, {})
             if base.get("encoder") == figures["histogram"]["encoder"]:
                 span, keys = Span(start_date, end_date), _keys(table, marks, time)
-                drift = drift_since(table, name, keys, time, base, span)
+                try:
+                    drift = drift_since(table, name, keys, time, base, span, grouping)
+                except DriftError as error:
+                    # Feast would give up the figures of the whole view.
+                    warnings.warn(f"{name} was not tested for drift: {error}", stacklevel=2)
+                    continue
                 figures["histogram"] |= {"drift": drift} if drift else {}
         return found
 

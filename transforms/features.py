@@ -16,6 +16,7 @@ from typing import Any
 from deepfeast.transforms.errors import FeatureNotFound, SpecError, did_you_mean
 
 SPEC_TAG = "deepfeast"
+GROUPS_TAG = "deepfeast_groups"
 SPEC_VERSION = 1
 CREATED = "created_timestamp"
 _LATER = {"fit_until": None, "storage": "float32", "vector_index": None}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from deepfeast.transforms.errors import FeatureNotFound, SpecError, did_you_mean
 from deepfeast.transforms.features import (
     CREATED,
+    GROUPS_TAG,
     SPEC_TAG,
     DeepFeature,
     DeepViewSpec,
@@ -51,6 +52,7 @@ def deep_feature_view(
     description: str = "",
     owner: str = "",
     tags: dict[str, str] | None = None,
+    groups: str | None = None,
 ) -> FeatureView:
     """Declare deep features as a plain Feast ``FeatureView`` over their embedding table.
 
@@ -73,6 +75,10 @@ def deep_feature_view(
         ``data/embeddings/<name>``.
     online, description, owner, tags
         As in ``FeatureView``.
+    groups : str, optional
+        Column of what belongs together, such as the seller: a join key, a column of the raw source
+        or a handcrafted one of these entities. ``feast monitor`` and ``deepfeast drift`` test for
+        drift by it; no vector depends on it. Kept as the tag ``deepfeast_groups``.
 
     Returns
     -------
@@ -128,7 +134,11 @@ def deep_feature_view(
         online=online,
         description=description,
         owner=owner,
-        tags={**(tags or {}), SPEC_TAG: spec.to_tag()},
+        tags={
+            **(tags or {}),
+            **({GROUPS_TAG: groups} if groups else {}),
+            SPEC_TAG: spec.to_tag(),
+        },
     )
 
 

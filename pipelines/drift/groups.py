@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from deepfeast.pipelines.lift.ask.contents import raw_column
 from deepfeast.pipelines.lift.ask.groups import beside, file_groups
-from deepfeast.pipelines.search.where import TIME, handcrafted, handcrafted_names
 from deepfeast.transforms.errors import ColumnNotFound, DriftError, LiftError
+from deepfeast.transforms.features import GROUPS_TAG
+from deepfeast.transforms.history.beside import TIME, column_beside
+from deepfeast.transforms.monitoring.groups import numbered
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
     from feast import FeatureStore, FeatureView
 
@@ -38,8 +37,8 @@ def find_groups(
     named : str, optional
         A join key; a column of `labels`, of the raw source, or of a handcrafted view of these
         entities, each as of the row's time; or the path of a Parquet or CSV file that has the join
-        keys and one column more, such as ``deepfeast duplicates --out`` writes. By default rows
-        of one entity belong together.
+        keys and one column more, such as ``deepfeast duplicates --out`` writes. By default what
+        the view declares; where it declares nothing, rows of one entity belong together.
     labels : DataFrame, optional
 
     Returns
@@ -58,23 +57,23 @@ def find_groups(
     frame = keys.to_pandas()
     names = [name for name in frame.columns if name != TIME]
     notes = []
+    named = named or view.tags.get(GROUPS_TAG)
     if named is None:
         values = frame.groupby(names, dropna=False, sort=False).ngroup()
         told = f"rows of one {', '.join(names)}"
         notes.append(
-            f"no --groups: {told} count as alike, and all others as independent. If rows of one "
-            f"seller or batch are alike, name its column, or unchanged windows will raise alarms"
+            f"no --groups, and the view declares none: {told} count as alike, and all others as "
+            f"independent. If rows of one seller or batch are alike, name its column, or unchanged "
+            f"windows will raise alarms"
         )
     else:
         values = _values(store, view, spec, keys, frame, named, labels)
         told = f"rows of one {named}"
-    codes = pd.factorize(values)[0].astype(np.int64)
-    unknown = codes < 0
-    if unknown.all():
+    codes, unknown = numbered(values)
+    if unknown == len(codes):
         raise DriftError(f"no row of the windows has a {named}: name another column of groups.")
-    if unknown.any():
-        notes.append(f"{unknown.sum():,} rows have no {named}: each counts as a group of its own")
-        codes[unknown] = codes.max() + 1 + np.arange(unknown.sum())
+    if unknown:
+        notes.append(f"{unknown:,} rows have no {named}: each counts as a group of its own")
     if codes.max() == 0:
         raise DriftError(
             f"all {len(codes):,} rows of the windows are one group ({told}): of one group nobody "
@@ -93,23 +92,16 @@ def _values(
     labels: pd.DataFrame | None,
 ) -> pd.Series:
     names = [name for name in frame.columns if name != TIME]
-    if named in names:
-        return frame[named]
     if named.endswith((".parquet", ".csv")):
         try:
             return file_groups(Path(named), frame, names)
         except LiftError as error:
             raise DriftError(str(error)) from None
-    if labels is not None and named in labels.columns and set(names) <= set(labels.columns):
+    theirs = [] if labels is None or not set(names) <= set(labels.columns) else labels.columns
+    if named in theirs and named not in names:
         return beside(frame, names, labels, named)
-    known = handcrafted_names(store, view)
-    if named in known:
-        return handcrafted(store, {named: known[named]}, keys)[named].to_pandas()
     try:
-        return raw_column(store, view, spec, named, frame)[0].to_pandas()
+        return column_beside(store, view, spec, keys, named)
     except ColumnNotFound as error:
-        there = [*names, *known, *([] if labels is None else labels.columns)]
-        raise DriftError(
-            f"nothing called {named!r} to group by. There are: {', '.join(map(str, there))}; and "
-            f"in the raw source, {error}"
-        ) from None
+        more = f" The labels have: {', '.join(map(str, theirs))}." if len(theirs) else ""
+        raise DriftError(f"{error}{more}") from None

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from deepfeast.pipelines.explain.answer import Explained, Response
 from deepfeast.pipelines.explain.probes import learn
-from deepfeast.pipelines.lift.ask.contents import raw_column
 from deepfeast.pipelines.lift.run import read_labels
 from deepfeast.pipelines.search.current import CurrentRows
 from deepfeast.pipelines.search.vectors import key_parts
@@ -24,6 +23,7 @@ from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.encoders.column import open_reader
 from deepfeast.transforms.errors import ExplainError, Reject
 from deepfeast.transforms.feast_api import open_store
+from deepfeast.transforms.history.beside import raw_column
 from deepfeast.transforms.occlusion.effects import PARTS, PATCHES, part_effects
 from deepfeast.transforms.times import in_utc
 from deepfeast.transforms.views import find_deep_view

@@ -1,14 +1,19 @@
 """``feast monitor`` measures in the warehouse, or files, and one place has the figures."""
 
+import contextlib
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.monitoring.monitoring_service import MonitoringService
 from feast.types import Float64, String
 
+from deepfeast.pipelines.monitoring import MonitoredStore
 from deepfeast.pipelines.offline_store import STORE
+from deepfeast.transforms.features import GROUPS_TAG
 
 NOON = datetime(2024, 5, 10, 12, tzinfo=timezone.utc)
 PRODUCT = Entity(name="product", join_keys=["product_id"], value_type=ValueType.STRING)
@@ -43,6 +48,56 @@ def test_both_kinds_of_views_are_counted_and_the_warehouse_keeps_the_counts(
         (found,) = service.get_feature_metrics("shop", feature_view_name=view)
         assert (found["feature_name"], found["mean"]) == (feature, mean)
     assert postgres.run("SELECT count(*) FROM feast_monitoring_feature_metrics") == [(2,)]
+
+
+def clustered(shirts):
+    """Sellers of one kind of title each, in a baseline; others, as varied, a month later."""
+    random = np.random.default_rng(4)
+    rows = []
+    for seller in range(60):
+        start = NOON + timedelta(days=30 * (seller >= 40))
+        title = " ".join("x" * n for n in random.integers(1, 12, 2))
+        rows += [
+            {"id": f"{seller}-{n}", "seller": seller, "title": title, "event_timestamp": start}
+            for n in range(6)
+        ]
+    shirts.write(rows)
+    shirts.embed()
+    yaml = shirts.folder / "feature_store.yaml"
+    yaml.write_text(f"{yaml.read_text()}offline_store: {{type: {STORE}}}\n")
+
+
+@pytest.mark.parametrize("groups", ["seller", None, "seler"])
+def test_what_the_view_declares_to_belong_together_is_one_group(Shirts, tmp_path, groups):
+    from feast import FeatureStore
+
+    shirts = Shirts(tmp_path / "shirts")
+    clustered(shirts)
+    view = shirts.store.get_feature_view("deep")
+    # As deep_feature_view(groups=...) writes it; figures and vectors do not depend on it.
+    view.tags = {**view.tags, **({GROUPS_TAG: groups} if groups else {})}
+    store = FeatureStore(str(shirts.folder))
+    store.apply([view])
+    config, source = store.config, view.batch_source
+    asked = config, source, [("vec", "numeric")], "event_timestamp"
+    (base,) = MonitoredStore.compute_monitoring_metrics(*asked, NOON, NOON)
+    about = {"project_id": "shirts", "feature_view_name": "deep", "metric_date": NOON.date()}
+    MonitoredStore.ensure_monitoring_tables(config)
+    base |= {**about, "granularity": "daily", "data_source_type": "batch", "is_baseline": True}
+    MonitoredStore.save_monitoring_metrics(config, "feature", [base])
+    with contextlib.ExitStack() as stack:
+        if groups == "seler":
+            told = (
+                "vec was not tested.*groups='seler' of view 'deep': nothing called 'seler'.*title"
+            )
+            stack.enter_context(pytest.warns(UserWarning, match=told))
+        (now,) = MonitoredStore.compute_monitoring_metrics(*asked, NOON + timedelta(days=1))
+    drift = now["histogram"].get("drift")
+    if groups == "seler":
+        assert drift is None
+    else:
+        # By entity everything is new: the rows of a seller are alike.
+        assert (drift["groups"], drift["p"] > 0.05) == ((60, True) if groups else (360, False))
 
 
 def test_vectors_after_the_baseline_are_tested_for_drift(Shirts, tmp_path):

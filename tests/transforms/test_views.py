@@ -13,15 +13,21 @@ shirt = Entity(name="shirt", join_keys=["id"], value_type=ValueType.STRING)
 raw = FileSource(name="raw", path="raw.parquet", timestamp_field="event_timestamp")
 
 
-def view(*features, source=raw):
+def view(*features, source=raw, **more):
+    ttl = timedelta(days=1)
     return deep_feature_view(
-        name="deep", entities=[shirt], source=source, features=features, ttl=timedelta(days=1)
+        name="deep", entities=[shirt], source=source, features=features, ttl=ttl, **more
     )
 
 
 def test_a_declaration_becomes_a_plain_view_with_its_vectors_length():
     field = view(DeepFeature("vec", column="title", encoder=WORDS)).schema[0]
     assert (field.name, field.vector_length) == ("vec", 3)
+
+
+def test_what_belongs_together_is_a_tag_that_leaves_the_spec_as_it_was():
+    vec = DeepFeature("vec", column="title", encoder=WORDS)
+    assert view(vec, groups="seller").tags == {**view(vec).tags, "deepfeast_groups": "seller"}
 
 
 def test_one_feature_may_be_searched_by_its_vectors_as_feast_declares_it():

@@ -1,7 +1,8 @@
 """Have vectors drifted since the baseline of ``feast monitor``? As `deepfeast drift` asks it.
 
 A baseline says of which event times its rows were. Those rows are the reference, and what is later
-and in the range that is measured is compared with them, rows of one entity being one group.
+and in the range that is measured is compared with them. Rows of one entity are one group, or those
+that the view declares to belong together.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from deepfeast.transforms.arrow import vectors_to_matrix
 from deepfeast.transforms.history.latest import Span, rows_between
@@ -21,6 +23,7 @@ from deepfeast.transforms.times import in_utc, nanoseconds
 
 if TYPE_CHECKING:
     from deepfeast.transforms.files.table import FeatureTable
+    from deepfeast.transforms.monitoring.groups import Grouping
     from deepfeast.transforms.times import Ints
 
 # Rows of either side that are compared; a monitor runs often.
@@ -43,6 +46,7 @@ def drift_since(
     timestamp: str,
     base: Mapping[str, Any],
     span: Span,
+    grouping: Grouping | None = None,
     seed: int = 0,
 ) -> dict[str, Any] | None:
     """Compare the vectors of a range with those of a baseline.
@@ -58,13 +62,16 @@ def drift_since(
         With ``first`` and ``last``, as `times_of` returns them.
     span : Span
         What is measured. Rows that are not later than the baseline are left out.
+    grouping : callable, optional
+        Join keys and event times to the groups of rows; by default rows of one entity are one.
 
     Returns
     -------
     dict or None
-        ``p`` (the smaller of the two, corrected), ``rows`` (that were later), ``place_p``,
-        ``place`` (the Fréchet distance in spreads), ``novelty_p`` and ``novel`` (the share of rows
-        as far out as a twentieth of the baseline). None where there is nothing to compare.
+        ``p`` (the smaller of the two, corrected), ``rows`` (that were later), ``groups`` (of the
+        rows compared), ``place_p``, ``place`` (the Fréchet distance in spreads), ``novelty_p`` and
+        ``novel`` (the share of rows as far out as a twentieth of the baseline). None where there
+        is nothing to compare.
     """
     if "last" not in base:
         return None
@@ -81,11 +88,15 @@ def drift_since(
     recent = (np.arange(len(rows)) >= len(some[0]))[order]
     if not 0 < recent.sum() < len(rows):
         return None
-    read = table.take(rows[order], [column, *keys])
+    read = table.take(rows[order], [column, *keys, timestamp])
     vectors = vectors_to_matrix(read.column(column))
     there = np.isfinite(vectors).all(axis=1) & (vectors.shape[1] > 0)
-    names = read.select(list(keys)).to_pandas()[there]
-    groups = names.groupby(list(keys), dropna=False, sort=False).ngroup().to_numpy()
+    some_keys = read.drop([column]).filter(pa.array(there))
+    if grouping is None:
+        names = some_keys.select(list(keys)).to_pandas()
+        groups = names.groupby(list(keys), dropna=False, sort=False).ngroup().to_numpy()
+    else:
+        groups = grouping(some_keys)
     vectors, recent = vectors[there], recent[there]
     if not 0 < recent.sum() < len(recent) or all_equal(vectors) or groups.max() == 0:
         return None
@@ -95,6 +106,7 @@ def drift_since(
     return {
         "p": min(bonferroni(changes)),
         "rows": len(sides[1]),
+        "groups": int(groups.max()) + 1,
         "place_p": place.p,
         "place": place.now,
         "novelty_p": novelty and novelty.p,

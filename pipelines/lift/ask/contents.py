@@ -9,25 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from deepfeast.transforms.cells.content import read_contents
-from deepfeast.transforms.embeddings.tombstones import blank, read_tombstones
 from deepfeast.transforms.errors import DeepfeastError
 from deepfeast.transforms.features import DeepFeature, DeepViewSpec, deep_spec
-from deepfeast.transforms.files.columns import SourceColumns, in_source
-from deepfeast.transforms.files.csv import raw_types
-from deepfeast.transforms.files.place import file_source, source_uri
-from deepfeast.transforms.files.source import open_source
-from deepfeast.transforms.history.sources import asked_of, seen
-from deepfeast.transforms.history.views import PointInTimeJoin, ViewHistory
-from deepfeast.transforms.warehouse.ask import Labels
-from deepfeast.transforms.warehouse.open import elsewhere, lies_in_files, photo_root
-from deepfeast.transforms.warehouse.pull import pull_table
+from deepfeast.transforms.history.beside import raw_column
 
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
-
-# What a raw column is called beside the keys, whatever they are called.
-RAW = "raw value"
 
 
 class RawContents:
@@ -94,49 +82,3 @@ class RawContents:
             self.failures[name] = str(error)
             return [None] * len(wanted)
         return [value[0] if isinstance(value, tuple) else value for value in values]
-
-
-def raw_column(
-    store: FeatureStore, view: Any, spec: DeepViewSpec, name: str, labels: pd.DataFrame
-) -> tuple[pa.ChunkedArray, str]:
-    """Read a column of a deep view's raw source as of each label's time.
-
-    Returns
-    -------
-    column : ChunkedArray of length n_rows
-        Null where there was nothing then, or the key is forgotten.
-    root : str
-        What paths of photos in it are relative to.
-    """
-    config, source = store.config, store.get_data_source(spec.source)
-    columns = SourceColumns.of(view, source, [name])
-    asked = pa.Table.from_pandas(
-        _with_utc(labels[[*columns.keys, "event_timestamp"]]), preserve_index=False
-    )
-    types = raw_types(view, [name] if lies_in_files(source) else [])
-    declared = {in_source(source, one): type_ for one, type_ in types.items()}
-    if warehouse := elsewhere(config, source):
-        span = seen(Labels(asked, "event_timestamp"), view.ttl)
-        table = pull_table(warehouse, asked_of(source, columns, span), declared, view.name)
-    else:
-        table = open_source(config, file_source(source), types=declared)
-    history = ViewHistory(
-        view=view.name,
-        table=table,
-        join_keys=columns.keys,
-        timestamp=columns.time,
-        created=columns.created or None,
-        features={RAW: columns.features[name]},
-        ttl=view.ttl,
-    )
-    column = PointInTimeJoin(asked, "event_timestamp", [history]).features().column(RAW)
-    forgotten = read_tombstones(source_uri(config, file_source(view.batch_source)))
-    if forgotten:
-        column = blank(column, forgotten.matches(asked))
-    return column, photo_root(config, source)
-
-
-def _with_utc(labels: pd.DataFrame) -> pd.DataFrame:
-    from deepfeast.transforms.times import utc_times
-
-    return labels.assign(event_timestamp=utc_times(labels["event_timestamp"], "event_timestamp"))

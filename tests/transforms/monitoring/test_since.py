@@ -52,6 +52,23 @@ def test_rows_after_the_baseline_are_compared_with_it(make):
     assert moved["novel"] > 0.05
 
 
+def test_rows_are_grouped_as_is_asked(make):
+    asked = []
+
+    def by_ten(rows):
+        asked.append(rows)
+        return np.array([int(key[1:]) // 10 for key in rows["id"].to_pylist()])
+
+    table = make()
+    base = times_of(table, np.arange(OLD), "at")
+    found = drift_since(table, "vec", ["id"], "at", base, Span(JANUARY, None), by_ten)
+    assert found["groups"] == (OLD + NEW) // 10
+    # The last row has no vector.
+    (rows,) = asked
+    assert (rows.column_names, len(rows)) == (["id", "at"], OLD + NEW - 1)
+    assert drift(table)["groups"] == OLD + NEW - 1
+
+
 def test_a_range_begins_where_it_is_said(make):
     table = make(moved=1)
     late = Span(JANUARY + timedelta(days=32), None)
