@@ -79,6 +79,37 @@ def fit_ridge(
     return Ridge(coef, mean - coef @ center, alpha, mean)
 
 
+def influences(
+    X: NDArray[np.floating], alpha: float, differences: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return how far each row's target moves what a ridge on `X` says of differences of rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        What it was fitted on.
+    alpha : float
+        Its strength, relative to the number of rows.
+    differences : ndarray of shape (n_differences, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_differences)
+        ``influences.T @ targets`` is ``differences @ coef``.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> influences(X, 1e-6, np.array([[1.0]])).round(1).ravel().tolist()
+    [-0.3, -0.1, 0.1, 0.3]
+    """
+    center, spread = center_and_spread(X)
+    Z = (X - center) / spread
+    inner = Z.T @ Z + alpha * len(X) * np.eye(X.shape[1])
+    found: NDArray[np.float64] = Z @ np.linalg.solve(inner, (differences / spread).T)
+    return found
+
+
 def center_and_spread(
     X: NDArray[np.floating],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

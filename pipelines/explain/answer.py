@@ -50,11 +50,24 @@ class Response:
         """The parts, those that move the prediction most first."""
         return sorted(self.parts, key=lambda part: -abs(part.effect))
 
+    @property
+    def told_noise(self) -> str:
+        """How many parts move the prediction by more than luck; nothing where that is not known."""
+        known = [part for part in self.parts if part.noise is not None]
+        if not known:
+            return ""
+        beyond = sum(not part.luck for part in known)
+        return (
+            f"{beyond or 'None'} of {len(known)} parts move{'s' if beyond == 1 else ''} it by more "
+            f"than its noise: what luck would, had other rows been labelled."
+        )
+
     def rows(self, count: int) -> list[dict[str, Any]]:
         """Return the strongest parts, a line each."""
         return [
             {
                 self.unit: signed_amount(part.effect),
+                **({} if part.noise is None else {"noise": f"±{amount(part.noise)}"}),
                 "what": cut(where(self.content, part), SHOWN),
             }
             for part in self.strongest[:count]
@@ -66,6 +79,7 @@ class Response:
         parts = [
             {
                 "effect": part.effect,
+                "noise": part.noise,
                 "what": where(self.content, part),
                 **(
                     part.place._asdict()
@@ -84,7 +98,7 @@ class Response:
         sign = "−" if self.prediction < 0 else ""
         return (
             f"{self.feature}: from {self.column} alone a linear model predicts {self.unit} "
-            f"{sign}{shown}. {self.skill}"
+            f"{sign}{shown}. {self.skill} {self.told_noise}".rstrip()
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepfeast.transforms.errors import ColumnNotFound, ExplainError
 from deepfeast.transforms.join import training_matrix
+from deepfeast.transforms.occlusion.noise import Noise
 from deepfeast.transforms.probe import LinearProbe
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class Probe:
         rows whose class it finds.
     luck : float
         What knowing nothing would reach: 0, or the share of the most frequent class.
-    rows : int
-        Rows that it has learned from.
+    noises : tuple of Noise
+        Of each output, what it does not know.
     """
 
     model: LinearProbe
@@ -45,7 +46,12 @@ class Probe:
     logged: bool
     share: float
     luck: float
-    rows: int
+    noises: tuple[Noise, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows that it has learned from."""
+        return len(self.noises[0].X)
 
     @property
     def blind(self) -> bool:
@@ -126,12 +132,16 @@ def learn(
     if log_target:
         values = _logarithm(values, told)
     inside = rows[groups].astype(str).to_numpy()[there] if groups else None
-    probe = LinearProbe()
+    probe, known = LinearProbe(), vectors[there]
     try:
-        held_out = probe.fit_transform(vectors[there], values, groups=inside)
+        held_out = probe.fit_transform(known, values, groups=inside)
     except ValueError as error:
         raise ExplainError(f"{told}{error}") from None
-    return Probe(probe, target, log_target, *_skill(probe, held_out, values), len(values))
+    noises = (
+        Noise.of(probe, known, values, held_out, inside, output)
+        for output in range(held_out.shape[1])
+    )
+    return Probe(probe, target, log_target, *_skill(probe, held_out, values), tuple(noises))
 
 
 def _logarithm(values: NDArray[Any], told: str) -> NDArray[np.float64]:

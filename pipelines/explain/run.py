@@ -186,6 +186,7 @@ def _response(
     def predict(vectors: Any) -> Any:
         return probe.predict(vectors, output)
 
-    found = part_effects(content, encoder, predict, most=parts, patches=patches)
+    noise = probe.noises[output]
+    found = part_effects(content, encoder, predict, most=parts, patches=patches, noise=noise)
     whole = float(predict(encoded.vectors)[0])
     return Response(feature.name, feature.column, content, unit, whole, probe.skill, found)

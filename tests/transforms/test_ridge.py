@@ -13,6 +13,7 @@ from deepfeast.transforms.ridge import (
     _left_vectors,
     center_and_spread,
     fit_ridge,
+    influences,
 )
 
 
@@ -23,6 +24,16 @@ def test_the_ridge_is_the_textbook_ridge(shape):
     ours = fit_ridge(X, y[:, None], np.array([0.1]))
     theirs = make_pipeline(StandardScaler(), Ridge(0.1 * shape[0])).fit(X, y)
     assert np.allclose(ours.predict(X)[:, 0], theirs.predict(X))
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (20, 30)], ids=["tall", "wide"])
+def test_the_influence_of_rows_adds_up_to_what_the_ridge_says(shape):
+    random = np.random.default_rng(3)
+    X, y = random.normal(size=shape) * 3 + 1, random.normal(size=shape[0])
+    X[:, 0] = 7  # says nothing
+    parts = random.normal(size=(4, shape[1]))
+    said = parts @ fit_ridge(X, y[:, None], np.array([0.1])).coef[0]
+    assert np.allclose(influences(X, 0.1, parts).T @ y, said)
 
 
 ALPHAS = np.array([0.001, 0.03, 1.0, 30.0])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deepfeast.transforms.encoders.base import Encoder
 
 Predict = Callable[["NDArray[np.float32]"], "NDArray[np.floating]"]
+Luck = Callable[["NDArray[np.floating]", "NDArray[np.float64]", int], "NDArray[np.float64]"]
 PATCHES = 6
 PARTS = 40
 
@@ -40,11 +41,19 @@ class Part:
         The prediction of the whole minus that without the part: above zero, the part raises it.
     photo : int
         Which of several photos, from 0.
+    noise : float, optional
+        How large an effect luck makes here.
     """
 
     place: Span | Box
     effect: float
     photo: int = 0
+    noise: float | None = None
+
+    @property
+    def luck(self) -> bool:
+        """Whether the effect is within its noise."""
+        return self.noise is not None and abs(self.effect) <= self.noise
 
 
 def part_effects(
@@ -54,6 +63,7 @@ def part_effects(
     *,
     most: int = PARTS,
     patches: int = PATCHES,
+    noise: Luck | None = None,
 ) -> list[Part]:
     """Leave out each part of a content by itself, and predict from what is left.
 
@@ -68,6 +78,9 @@ def part_effects(
         Parts of a text, at most.
     patches : int
         Along the shorter side of a photo.
+    noise : callable, optional
+        Differences of vectors (n, dim), their effects (n,) and the number of parts in all to the
+        noise of each (n,), such as a `Noise`.
 
     Returns
     -------
@@ -90,8 +103,8 @@ def part_effects(
         spans = text_parts(content, most)
         if not spans:
             raise Reject("one_word", f"{content.strip()[:40]!r} is one word: nothing is left of it")
-        effects = _effects(content, [without(content, span) for span in spans], encoder, predict)
-        return _known(spans, effects)
+        less = [without(content, span) for span in spans]
+        return _parts(spans, _differences(content, less, encoder, predict), noise, len(spans))
     photos = content if isinstance(content, tuple) else (content,)
     pictures, rejects = [], []
     for number, photo in enumerate(photos):
@@ -102,9 +115,10 @@ def part_effects(
     if not pictures:
         raise rejects[0] if rejects else Reject("no_photos", "the cell holds no photo")
     whole = [to_bytes(picture) for _, picture in pictures]
+    grids = [grid(*picture.size, patches) for _, picture in pictures]
+    count = sum(map(len, grids))
     found = []
-    for place, (number, picture) in enumerate(pictures):
-        boxes = grid(*picture.size, patches)
+    for place, ((number, picture), boxes) in enumerate(zip(pictures, grids, strict=True)):
         # Each photo in turn, so that few of these large files are held at a time.
         fillings = [to_bytes(covered(picture, box)) for box in boxes]
         cells: list[Any] = [
@@ -112,28 +126,37 @@ def part_effects(
         ]
         if not isinstance(content, tuple):
             cells = [cell[0] for cell in cells]
-        found += _known(boxes, _effects(cells[0], cells[1:], encoder, predict), number)
+        moved = _differences(cells[0], cells[1:], encoder, predict)
+        found += _parts(boxes, moved, noise, count, number)
     return found
 
 
-def _effects(
+def _differences(
     whole: Any, less: Sequence[Any], encoder: Encoder, predict: Predict
-) -> NDArray[np.float64]:
-    """Return the effect of each part; NaN where the rest has no vector."""
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return how far the vector and the prediction move; NaN where the rest has no vector."""
     encoded = encoder.encode_safely([whole, *less])
     if 0 in encoded.rejects:
         raise encoded.rejects[0]
-    predicted = np.full(len(encoded.vectors), np.nan)
-    there = np.isfinite(encoded.vectors).all(axis=1)
-    predicted[there] = predict(encoded.vectors[there])
-    return predicted[0] - predicted[1:]
+    vectors = encoded.vectors
+    predicted = np.full(len(vectors), np.nan)
+    there = np.isfinite(vectors).all(axis=1)
+    predicted[there] = predict(vectors[there])
+    return vectors[0] - vectors[1:], predicted[0] - predicted[1:]
 
 
-def _known(
-    places: Sequence[Span | Box], effects: NDArray[np.float64], photo: int = 0
+def _parts(
+    places: Sequence[Span | Box],
+    moved: tuple[NDArray[np.float32], NDArray[np.float64]],
+    noise: Luck | None,
+    count: int,
+    photo: int = 0,
 ) -> list[Part]:
+    known = np.isfinite(moved[1])
+    differences, effects = moved[0][known], moved[1][known]
+    luck = noise(differences, effects, count).tolist() if noise else [None] * len(effects)
+    kept = [place for place, there in zip(places, known, strict=True) if there]
     return [
-        Part(place, effect, photo)
-        for place, effect in zip(places, effects.tolist(), strict=True)
-        if np.isfinite(effect)
+        Part(place, effect, photo, one)
+        for place, effect, one in zip(kept, effects.tolist(), luck, strict=True)
     ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from deepfeast.transforms.errors import DeepfeastError, Reject
 from deepfeast.transforms.occlusion.effects import Part, part_effects
+from deepfeast.transforms.occlusion.noise import Noise
 from deepfeast.transforms.probe import LinearProbe
 
 if TYPE_CHECKING:
@@ -99,26 +100,31 @@ def find_responses(
         parts = int(each / max(seconds[feature] / 1000, 1e-6))
         patches = min(PATCHES[1], isqrt(max(0, parts * 3 // 4)))
         try:
-            probe, network = _probe(problem, feature, rows), encoder(feature)
+            probe, noise = _probe(problem, feature, rows)
+            network = encoder(feature)
             for row in rows:
                 content = contents[feature, row]
                 enough = parts >= FEWEST if isinstance(content, str) else patches >= PATCHES[0]
                 if enough and clock.perf_counter() - started < budget:
-                    found += _responded(
-                        problem, feature, row, content, network, probe, min(MOST, parts), patches
-                    )
+                    size = {"most": min(MOST, parts), "patches": patches}
+                    found += _responded(problem, feature, row, content, network, probe, noise, size)
         except (DeepfeastError, ValueError):
             # Too few rows, or an encoder that is not that of the table: the report does without.
             continue
     return found
 
 
-def _probe(problem: Problem, feature: str, rows: Sequence[int]) -> LinearProbe:
+def _probe(
+    problem: Problem, feature: str, rows: Sequence[int]
+) -> tuple[LinearProbe, Callable[[int], Noise]]:
     """Fit the probe of a feature on all rows that have a vector, but those."""
     known = problem.has_vector[feature].copy()
     known[list(rows)] = False
-    task = "classification" if problem.classes else "regression"
-    return LinearProbe(task=task).fit(problem.vectors[feature][known], problem.y[known])
+    probe = LinearProbe(task="classification" if problem.classes else "regression")
+    groups = None if problem.groups is None else problem.groups[known]
+    learned = problem.vectors[feature][known], problem.y[known]
+    held_out = probe.fit_transform(*learned, groups=groups)
+    return probe, lambda output: Noise.of(probe, *learned, held_out, groups, output)
 
 
 def _responded(
@@ -128,8 +134,8 @@ def _responded(
     content: str | bytes,
     encoder: Encoder,
     probe: LinearProbe,
-    most: int,
-    patches: int,
+    noise: Callable[[int], Noise],
+    size: Mapping[str, int],
 ) -> list[Responded]:
     output, unit = 0, problem.target
     if problem.classes:
@@ -146,7 +152,7 @@ def _responded(
         return np.exp(predicted) if problem.logged else predicted
 
     try:
-        parts = part_effects(content, encoder, predict, most=most, patches=patches)
+        parts = part_effects(content, encoder, predict, noise=noise(output), **size)
         vector = problem.vectors[feature][row][None]
         return [Responded(feature, row, unit, float(predict(vector)[0]), parts)] if parts else []
     except Reject:

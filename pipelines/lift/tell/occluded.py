@@ -90,9 +90,9 @@ def where(content: str | bytes | tuple[bytes, ...], part: Part) -> str:
     return f"{number}{across}, {100 * box.top:.0f}–{100 * box.bottom:.0f} % from the top"
 
 
-def _look(effect: float, most: float) -> dict[str, Any]:
-    strength = abs(effect) / most if most else 0.0
-    kind = "raises" if effect > 0 else "lowers"
+def _look(part: Part, most: float) -> dict[str, Any]:
+    strength = abs(part.effect) / most if most and not part.luck else 0.0
+    kind = "raises" if part.effect > 0 else "lowers"
     return {"kind": kind, "strength": round(strength, 3), "strong": strength >= LEAST}
 
 
@@ -104,7 +104,7 @@ def _pieces(text: str, parts: Sequence[Part], most: float) -> list[dict[str, Any
         assert isinstance(part.place, Span)
         start, end = part.place
         pieces.append({"text": text[at:start], "effect": ""})
-        look = _look(part.effect, most)
+        look = _look(part, most)
         pieces.append({"text": text[start:end], "effect": signed_amount(part.effect), **look})
         at = end
     return [*pieces, {"text": text[at:], "effect": ""}]
@@ -117,7 +117,7 @@ def _heat(photo: bytes, parts: Sequence[Part], most: float, unit: str) -> dict[s
     picture.save(out, "JPEG", quality=80, optimize=True)
     cells = []
     for part in parts:
-        box, look = part.place, _look(part.effect, most)
+        box, look = part.place, _look(part, most)
         assert isinstance(box, Box)
         cell = {
             "x": round(box.left * picture.width, 1),
@@ -137,5 +137,6 @@ def _heat(photo: bytes, parts: Sequence[Part], most: float, unit: str) -> dict[s
         "width": picture.width,
         "height": picture.height,
         "cells": cells,
-        "words": f"Strongest: {signed_amount(best.effect)} {unit}, {where(photo, best)}.",
+        "words": f"Strongest: {signed_amount(best.effect)} {unit}, {where(photo, best)}"
+        f"{', within the noise' if best.luck else ''}.",
     }

@@ -24,6 +24,11 @@ def test_the_sentence_and_the_patch_are_found_in_the_targets_unit(things):
     # Dear things cost 80 more; without its one sentence the text says less than "dear".
     assert 25 < best.effect < 90
     patch = photos.strongest[0]
+    # Where the sentence stands, and a grey patch, say nothing: no more than luck would.
+    assert [part.luck for part in text.parts].count(False) == 1
+    assert sum(part.luck for part in photos.parts) >= 14
+    assert not best.luck
+    assert not patch.luck
     assert (patch.photo, patch.place[:2]) == (1, pytest.approx((0, 1 / 3)))
     assert 15 < patch.effect < 60
     assert len(photos.parts) == 18

@@ -39,6 +39,20 @@ def test_the_sentence_that_holds_the_signal_moves_the_prediction_most():
     assert text[slice(*parts[1].place)] == "A luxurious diamond necklace."
 
 
+def test_noise_is_asked_of_all_parts_and_says_what_is_luck():
+    asked = []
+
+    def noise(differences, effects, count):
+        asked.append((differences[:, 0].tolist(), effects.tolist(), count))
+        return np.full(len(effects), 2.0)
+
+    parts = part_effects("a sofa", WordLengths(2), lambda vectors: vectors[:, 0], noise=noise)
+    assert asked == [([-3.0, 0.0], [-3.0, 0.0], 2)]
+    assert [part.luck for part in parts] == [False, True]
+    (part, _) = part_effects("a sofa", WordLengths(2), lambda vectors: vectors[:, 0])
+    assert (part.noise, part.luck) == (None, False)
+
+
 @pytest.mark.parametrize(("patch", "number"), [((0, 0), 0), ((1, 2), 5)])
 def test_the_patch_that_differs_moves_the_prediction_most(photos, patch, number):
     plain, red = photos.encode([grey(), grey(patch)])
@@ -52,7 +66,16 @@ def test_of_several_photos_the_patch_is_found_in_its_own(photos):
     pooled = PooledEncoder(photos)
     cell = (grey(), b"no photo", grey((1, 1)))
     plain, red = photos.encode([grey(), grey((1, 1))])
-    parts = part_effects(cell, pooled, lambda vectors: vectors @ (red - plain), patches=3)
+    counts = []
+
+    def noise(differences, effects, count):
+        counts.append((len(effects), count))
+        return effects
+
+    parts = part_effects(
+        cell, pooled, lambda vectors: vectors @ (red - plain), patches=3, noise=noise
+    )
+    assert counts == [(9, 18), (9, 18)]
     best = parts[strongest(parts)]
     assert (len(parts), best.photo) == (18, 2)
     assert best.place[:2] == pytest.approx((1 / 3, 1 / 3))

@@ -44,6 +44,7 @@ def test_effects_are_in_the_targets_unit_and_two_rows_a_feature_are_looked_at(sh
     lost = 10 * (vectors[5, 0] - vectors[5, 1])
     assert first.parts[0].effect == pytest.approx(lost, abs=6)
     assert first.parts[3].effect == pytest.approx(0, abs=3)
+    assert not first.parts[0].luck
 
 
 @pytest.mark.parametrize(

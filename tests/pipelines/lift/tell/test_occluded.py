@@ -23,6 +23,17 @@ def test_the_sign_on_a_photo_is_not_said_by_colour_alone():
     assert ".raises" in css()
 
 
+def test_what_is_within_its_noise_has_no_colour_and_no_sign():
+    parts = [Part(Span(0, 5), 20.0, noise=25.0), Part(Span(6, 11), -19.0, noise=3.0)]
+    html = drawn("Sofa. Cheap", parts, "price")
+    assert 'style="--strength: 0.0">Sofa.</mark>' in html
+    assert "<b>▼&nbsp;−19</b>" in html
+    photo = to_bytes(Image.new("RGB", (40, 20)))
+    html = drawn(photo, [Part(Box(0, 0, 0.5, 1), 2.0, noise=2.5)], "price")
+    assert "0–100 % from the top, within the noise." in html
+    assert "</text>" not in html
+
+
 def test_nothing_moved_is_drawn_plain():
     assert "<b>" not in drawn("a sofa", [Part(Span(0, 1), 0.0), Part(Span(2, 6), 0.0)], "price")
     assert [signed_amount(one) for one in (0.0, 0.25, -100.0)] == ["0", "+0.25", "−100"]
