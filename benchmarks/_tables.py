@@ -26,10 +26,11 @@ class Table:
     frame : DataFrame of shape (n_rows, n_columns)
         The target, the groups, the handcrafted columns and the vectors, flat.
     target, groups : str
-        The target is above zero; its logarithm is predicted.
     features : dict of str to list of str
         Flat columns of ``text_vec`` and ``photo_vec``.
     texts : list of str
+    log_target : bool
+        Whether the target is above zero, and its logarithm is predicted.
     """
 
     frame: pd.DataFrame
@@ -37,6 +38,7 @@ class Table:
     groups: str
     features: dict[str, list[str]]
     texts: list[str]
+    log_target: bool = True
 
     @property
     def handcrafted(self) -> list[str]:
@@ -50,7 +52,7 @@ class Table:
             "frame": self.frame,
             "target": self.target,
             "groups": self.groups,
-            "log_target": True,
+            "log_target": self.log_target,
             "feature_groups": self.features,
             "texts": {"text_vec": self.texts},
             **more,

@@ -13,6 +13,7 @@ import json
 import platform
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -32,6 +33,7 @@ from deepfeast.transforms.arrow import flat_names
 from deepfeast.transforms.encoders import get_encoder
 
 TEST = 0.2
+FORMS = ("probe", "components", "no_words", "deep_columns")
 
 
 def main() -> None:
@@ -72,9 +74,12 @@ def main() -> None:
     print("RESULT " + json.dumps(result))
 
 
-def gains(table: Table, splits: int, *, raw: bool) -> dict[str, dict[str, dict[str, float]]]:
+def gains(
+    table: Table, splits: int, *, raw: bool, only: Sequence[str] = ()
+) -> dict[str, dict[str, dict[str, float]]]:
     """Return the gain of each form under each model: mean, half its interval, time of a split."""
-    target = np.log(table.frame[table.target].to_numpy(float))
+    target = table.frame[table.target].to_numpy(float)
+    target = np.log(target) if table.log_target else target
     groups = table.frame[table.groups].to_numpy()
     hand = table.frame[table.handcrafted].copy()
     for name in hand.select_dtypes("category"):
@@ -83,7 +88,7 @@ def gains(table: Table, splits: int, *, raw: bool) -> dict[str, dict[str, dict[s
     differences, seconds = defaultdict(list), defaultdict(list)
     with threadpool_limits(1):
         for train, test in drawn:
-            made = forms(table, target, groups, (train, test), raw=raw)
+            made = forms(table, target, groups, (train, test), raw=raw, only=only)
             before = hand.iloc[train], hand.iloc[test]
             for model, estimator in ready_models(None, classify=False).items():
                 base = _score(estimator, *before, target[train], target[test])
@@ -108,24 +113,32 @@ def gains(table: Table, splits: int, *, raw: bool) -> dict[str, dict[str, dict[s
 
 
 def forms(
-    table: Table, target: np.ndarray, groups: np.ndarray, split: tuple[Any, Any], *, raw: bool
+    table: Table,
+    target: np.ndarray,
+    groups: np.ndarray,
+    split: tuple[Any, Any],
+    *,
+    raw: bool,
+    only: Sequence[str] = (),
 ) -> dict[str, tuple[list[pd.DataFrame], float]]:
     """Make the columns of each form: for training rows and test rows, and the time it took."""
     train, test = split
     vectors = table.frame[table.features["text_vec"]]
-    words = get_encoder(f"tfidf:{WORDS}")
-    started = time.perf_counter()
-    words.fit([table.texts[row] for row in train])
-    coded = pd.DataFrame(words.encode(table.texts), columns=flat_names("words", WORDS))
-    coding = time.perf_counter() - started
-    asked = {
+    asked: dict[str, tuple[Any, pd.DataFrame, float]] = {
         "probe": (LinearProbe(), vectors, 0.0),
         "components": (EmbeddingPCA(30), vectors, 0.0),
         "no_words": (DeepColumns(), vectors, 0.0),
-        "deep_columns": (DeepColumns(), pd.concat([vectors, coded], axis=1), coding),
     }
+    if "deep_columns" in (only or FORMS):
+        words = get_encoder(f"tfidf:{WORDS}")
+        started = time.perf_counter()
+        words.fit([table.texts[row] for row in train])
+        coded = pd.DataFrame(words.encode(table.texts), columns=flat_names("words", WORDS))
+        coding = time.perf_counter() - started
+        asked["deep_columns"] = (DeepColumns(), pd.concat([vectors, coded], axis=1), coding)
     made = {}
-    for form, (step, frame, took) in asked.items():
+    for form in only or FORMS:
+        step, frame, took = asked[form]
         step.set_output(transform="pandas")
         started = time.perf_counter()
         fit = {} if form == "components" else {"groups": groups[train]}

@@ -21,6 +21,7 @@ from deepfeast.transforms.embeddings.table import embedding_table
 from deepfeast.transforms.errors import DriftError
 from deepfeast.transforms.feast_api import open_store
 from deepfeast.transforms.monitoring.exchange import DRAWS
+from deepfeast.transforms.monitoring.novelty import MOST as MOST_COMPARED
 from deepfeast.transforms.monitoring.windows import (
     Change,
     bonferroni,
@@ -136,6 +137,11 @@ def drift(
                 notes.append(f"{name}: {error}")
         seen, far = how.vectors(name, vectors, there, probe, target)
         tests += seen
+        if (before := int((there & ~rows.recent).sum())) > MOST_COMPARED:
+            notes.append(
+                f"{name}: how far out a row lies is told from {MOST_COMPARED:,} of {before:,} "
+                f"reference rows, drawn at random"
+            )
         unusual[name] = _unusual(store, rows, name, far, count)
     if not tests:
         raise DriftError(f"nothing of view {view!r} can be compared: {'; '.join(notes)}.")

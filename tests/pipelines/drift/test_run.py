@@ -61,6 +61,17 @@ def test_few_groups_are_told(shop):
     assert not result.alarm
 
 
+def test_it_is_told_that_rows_were_compared_with_some_of_before(shop, monkeypatch):
+    assert not any("drawn at random" in note for note in found(shop, LATER).notes)
+    for module in ("pipelines.drift.run.MOST_COMPARED", "transforms.monitoring.novelty.MOST"):
+        monkeypatch.setattr(f"deepfeast.{module}", 100)
+    result = found(shop, LATER)
+    assert result.notes[-1] == (
+        "vec: how far out a row lies is told from 100 of 120 reference rows, drawn at random"
+    )
+    assert result.alarm
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
