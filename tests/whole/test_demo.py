@@ -1,7 +1,9 @@
 """The main job from end to end, on generated rows and on real ones; and the page that tells it."""
 
 import re
+import runpy
 import shlex
+from difflib import ndiff
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,32 @@ def test_training_and_serving_have_the_same_columns_and_values(generated):
     assert list(frame.columns[2:]) == list(served.columns)
     vectors = [column for column in served.columns if "_vec_" in column]
     np.testing.assert_array_equal(frame[vectors].to_numpy(), served[vectors].to_numpy())
+
+
+def test_five_lines_give_a_legacy_script_the_texts(generated, monkeypatch, capsys):
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    monkeypatch.chdir(generated[0].parent)
+    before, after = (docs / "examples" / f"forest_{name}.py" for name in ("before", "after"))
+    changed = [line for line in ndiff(*map(lines_of, (before, after))) if line[0] in "+-"]
+    assert len(changed) == 5
+    assert all(line.startswith("+ ") for line in changed)
+    runpy.run_path(str(before))
+    model = runpy.run_path(str(after))["model"]
+    deep, forest = model[0], model[-1]
+    assert list(deep.features_) == ["description_vec"]
+    assert len(deep.features_["description_vec"]) == 256
+    # Six old columns, and of the vector a probe and ten components, which the forest splits on.
+    assert forest.feature_importances_[6:].sum() > 0.2
+    page = (docs / "existing_models.md").read_text()
+    row = re.search(r"--listings 300` \| ([\d.]+) \| ([\d.]+) \|", page)
+    told = re.findall(r"R² ([\d.]+) on", capsys.readouterr().out)
+    assert [float(score) for score in told] == pytest.approx(
+        list(map(float, row.groups())), abs=0.02
+    )
+
+
+def lines_of(path):
+    return [line for line in path.read_text().splitlines() if line]
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
