@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_configure(config):
     """Bring in the fixtures of modules beside this one, by path: tests are no package."""
-    for name in ("buckets", "engines", "sparks"):
+    for name in ("browser", "buckets", "engines", "sparks"):
         path = ROOT / "tests" / f"{name}.py"
         found: Any = importlib.util.spec_from_file_location(f"fixtures_{name}", path)
         module = importlib.util.module_from_spec(found)

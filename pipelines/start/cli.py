@@ -43,6 +43,18 @@ Hosts = Annotated[
 ]
 TextEncoder = Annotated[str, typer.Option(help="Who reads the texts.")]
 ImageEncoder = Annotated[str, typer.Option(help="Who reads the photos.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder that deepfeast try keeps things in.", show_default="TABLE.deepfeast"),
+]
+LogTarget = Annotated[
+    bool | None,
+    typer.Option(
+        "--log-target/--no-log-target",
+        help="Predict the target's logarithm. Default: where it is skewed.",
+        show_default=False,
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is usual.")]
 
 
@@ -60,21 +72,11 @@ def try_(
     allow_host: Hosts = None,
     text_encoder: TextEncoder = "text-tiny",
     image_encoder: ImageEncoder = "image-tiny",
-    log_target: Annotated[
-        bool | None,
-        typer.Option(
-            "--log-target/--no-log-target",
-            help="Predict the target's logarithm. Default: where it is skewed.",
-            show_default=False,
-        ),
-    ] = None,
+    log_target: LogTarget = None,
     rows: Annotated[
         int, typer.Option(min=30, help="Draw so many rows at random, where there are more.")
     ] = 3000,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder to keep things in.", show_default="TABLE.deepfeast"),
-    ] = None,
+    cache: Cache = None,
     seed: Annotated[int, typer.Option(help="Draws rows and folds.")] = 0,
     yes: Yes = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
@@ -104,17 +106,17 @@ def try_(
         as_json,
     )
     check_answerable(opened, look, proposal)
-    cache = cache or cache_folder(table)
     if not as_json:
         say(encoder_line(proposal, encoders))
         if look.rows > rows:
             say(f"The verdict is on {rows:,} of the {look.rows:,} rows, drawn at random (--rows).")
+    kept = cache or cache_folder(table)
     trial = try_table(
         opened,
         look,
         proposal,
         encoders,
-        cache=cache,
+        cache=kept,
         rows=rows,
         seed=seed,
         shown=lambda title, **how: shown(title, quiet=as_json, **how),
@@ -132,7 +134,7 @@ def try_(
     show(trial.result, Console())
     print(f"\nThe whole verdict, to look at:\n  {trial.page}")
     print("A Feast repo of this table, to go on with:")
-    print(f"  {init_command(table, proposal.plan.name, asked, encoders)}")
+    print(f"  {init_command(table, proposal.plan.name, asked, encoders, cache)}")
     if open_page:
         typer.launch(str(trial.page.resolve()))
 
@@ -152,15 +154,20 @@ def init(
     allow_host: Hosts = None,
     text_encoder: TextEncoder = "text-tiny",
     image_encoder: ImageEncoder = "image-tiny",
+    log_target: LogTarget = None,
+    cache: Cache = None,
     yes: Yes = False,
 ) -> None:
     """Write a Feast repo for a table: declarations, data, a nightly script, its own README.
 
-    In a Feast repo it adds files beside yours, overwrites none, and says what to merge.
+    In a Feast repo it adds files beside yours, overwrites none, and says what to merge. Vectors
+    that deepfeast try has made of the table are taken over.
 
     Example: deepfeast init shop_repo --table listings.csv --target price
     """
     from deepfeast.pipelines.start.repo import example_keys, write_repo
+    from deepfeast.pipelines.start.take_over import take_over
+    from deepfeast.pipelines.start.trial import cache_folder
     from deepfeast.pipelines.start.write import rows_file, write_data
     from deepfeast.transforms.errors import LiftError
 
@@ -169,7 +176,7 @@ def init(
         (text, photo, category, skip),
         photos_root,
         allow_host,
-        None,
+        log_target,
     )
     opened, look, proposal, _, encoders = _read(
         table, asked, (text_encoder, image_encoder), yes, quiet=False
@@ -193,6 +200,9 @@ def init(
         stop.add_note(f"The repo in {folder} is whole but for its data: python {name} writes them.")
         raise
     say(f"{rows_file(repo.plan, folder / 'data')}: {written}")
+    taken = take_over(repo, encoders, cache or cache_folder(table))
+    if taken:
+        say(f"{taken:,} vectors of deepfeast try are taken over, and not computed again.")
     say(f"Written in {folder}: {', '.join(repo.files)}")
     if repo.merge:
         say("To merge by hand:")

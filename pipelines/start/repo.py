@@ -62,6 +62,8 @@ class Repo:
         What a person has to do in a repo that was there before.
     allowed_rejects : float, optional
         Where more photos are missing than a run usually accepts.
+    log_target : bool
+        Whether the target's logarithm is predicted.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Repo:
     files: list[str] = field(default_factory=list)
     merge: list[str] = field(default_factory=list)
     allowed_rejects: float | None = None
+    log_target: bool = False
 
     def commands(self, example_key: str | None = None) -> list[str]:
         """Write the next commands, as one types them where `folder` is written as it is."""
@@ -89,6 +92,7 @@ class Repo:
         told = [f"--service {plan.name}_model", f"--target {plan.target}"]
         told += [f"--groups {plan.groups}"] if plan.groups else []
         told += ["--time event_timestamp"] if plan.time else []
+        told += ["--log-target"] if self.log_target else []
         return " ".join(told)
 
     @property
@@ -133,7 +137,12 @@ def write_repo(
     plan = replace(proposal.plan, name=_free_name(proposal.plan.name, folder))
     share = proposal.missing_share
     allowed = None if share < 0.03 else min(1.0, round(share * 1.5 + 0.05, 2))
-    repo = Repo(folder, plan, allowed_rejects=allowed)
+    repo = Repo(
+        folder,
+        plan,
+        allowed_rejects=allowed,
+        log_target=bool(plan.target) and proposal.log_target,
+    )
     name = plan.name
     words = _words(table, replace(proposal, plan=plan), encoders, repo, example_key)
     readme = f"{name}_README.md" if (folder / "README.md").exists() else "README.md"

@@ -115,6 +115,8 @@ def flags(asked: Asked, encoders: Encoders) -> list[str]:
         told += [f"--{flag} {shlex.quote(value)}" for value in getattr(asked, name)]
     if asked.photos_root is not None:
         told.append(f"--photos-root {shlex.quote(str(asked.photos_root))}")
+    if asked.log_target is not None:
+        told.append("--log-target" if asked.log_target else "--no-log-target")
     usual = Encoders()
     if encoders.text != usual.text:
         told.append(f"--text-encoder {shlex.quote(encoders.text)}")
@@ -123,7 +125,10 @@ def flags(asked: Asked, encoders: Encoders) -> list[str]:
     return told
 
 
-def init_command(table: Path, name: str, asked: Asked, encoders: Encoders) -> str:
-    """Write the command that makes a repo of what was tried."""
+def init_command(
+    table: Path, name: str, asked: Asked, encoders: Encoders, cache: Path | None = None
+) -> str:
+    """Write the command that makes a repo of what was tried, and kept in a cache that was named."""
     words = ["deepfeast init", f"{name}_repo", f"--table {shlex.quote(str(table))}"]
-    return " ".join([*words, *flags(asked, encoders)])
+    kept = [f"--cache {shlex.quote(str(cache))}"] if cache else []
+    return " ".join([*words, *flags(asked, encoders), *kept])

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +155,7 @@ def try_table(
         stop.add_note(KEPT.format(f"vectors that were finished, in {cache}"))
         raise
     result.notes = _in_words_of_the_table(result.notes, repo.plan)
+    result.alarms = [replace(alarm, text=_of_the_repo(alarm.text)) for alarm in result.alarms]
     if numbers is not None:
         result.notes.append(
             f"{len(numbers):,} of the {look.rows:,} rows of {table.path.name} were drawn at random."
@@ -214,8 +215,19 @@ def _lift(
         )
 
 
+def _of_the_repo(told: str) -> str:
+    """Say of advice that it needs a repo whence one comes."""
+    needs_repo = "deepfeast explain", "deepfeast duplicates", "DeepFeature("
+    return (
+        f"{told} (In the repo that deepfeast init writes.)"
+        if any(word in told for word in needs_repo)
+        else told
+    )
+
+
 def _in_words_of_the_table(notes: list[str], plan: Plan) -> list[str]:
     """Say of a table without times what `deepfeast lift` says of labels without them."""
+    notes = [_of_the_repo(note) for note in notes]
     if plan.time:
         return notes
     asked = (

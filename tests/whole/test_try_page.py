@@ -68,14 +68,17 @@ def test_the_verdict_is_on_the_page_and_in_the_words_of_a_table(read):
 
 @pytest.mark.slow
 def test_one_row_is_looked_up_in_the_columns_of_the_training_frame(read):
-    assert "150 of 150 rows were new" in said(read, "deepfeast run")
+    assert "150 of 150 rows were new: 0 contents encoded" in said(read, "deepfeast run")
     assert re.match(r"width_cm +\d+\.0+\ndrawers ", said(read, "python furniture_repo"))
+    with pytest.raises(SystemExit, match="nothing is online of f999"):
+        typed("python3", f"python {read[0]}/furniture_repo/furniture_look_up.py f999")
 
 
 @pytest.mark.slow
 def test_the_printed_commands_are_those_of_the_page_and_of_the_command_line(read):
     told = said(read, "deepfeast init").split("Next:\n")[1].splitlines()
     run, lift, look_up = (line.strip() for line in told)
+    assert not lift.endswith("--log-target")
     assert run in read[1]
     assert look_up in read[1]
     words = shlex.split(lift)

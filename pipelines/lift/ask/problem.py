@@ -184,6 +184,12 @@ def read_problem(
             notes.append(
                 f"Not used as handcrafted columns (text, keys or times): {', '.join(left)}."
             )
+    if not handcrafted:
+        notes.append(
+            "There are no handcrafted columns: the baseline predicts by nothing, the same for "
+            "every row. A lift over it says that a feature tells something, and not that it adds "
+            "to a model."
+        )
     if log_target:
         notes.append(f"The models see the logarithm of {target}, and are scored on it.")
     rows = _infinite_to_missing(rows, handcrafted, deep, notes)

@@ -49,7 +49,7 @@ class Blocks:
         """Return the columns of an arm: training rows, test rows."""
         parts = [self.block(*key) for key in self.keys(arm)]
         if arm.kind != "alone":
-            parts.insert(0, self._handcrafted())
+            parts.insert(0, self._handcrafted(alone=not parts))
         return (
             pd.concat([part[0] for part in parts], axis=1),
             pd.concat([part[1] for part in parts], axis=1),
@@ -96,8 +96,11 @@ class Blocks:
         means = train[own].mean().fillna(0.0)
         return train.fillna(means), test.fillna(means)
 
-    def _handcrafted(self) -> Pair:
+    def _handcrafted(self, alone: bool) -> Pair:
         columns = self.problem.frame[self.problem.handcrafted]
+        if alone and not self.problem.handcrafted:
+            # There is nothing to tell rows apart by: a model gives the mean, or the usual class.
+            columns = columns.assign(nothing=0.0)
         return columns.iloc[self.split[0]], columns.iloc[self.split[1]]
 
     def _vectors(self, feature: str, how: str) -> Pair:

@@ -108,8 +108,11 @@ def _duplicates_of(
     if problem.groups is not None:
         advice = "The groups do not keep them together; is it the same thing under two ids?"
     if command:
-        told = "--groups groups.parquet" + (" as well" if problem.groups is not None else "")
-        advice += f" Or keep copies together: {command} --out groups.parquet, then {told}."
+        also = " as well" if problem.groups is not None else ""
+        advice += (
+            f" Or keep copies together: {command} --out groups.parquet, then deepfeast lift "
+            f"--groups groups.parquet{also}."
+        )
     return (
         f"{near_too} rows ({near_too / len(codes):.0%}) have {what}: the model may remember "
         f"instead of generalise. {advice}"

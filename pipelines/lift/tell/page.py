@@ -41,7 +41,7 @@ class Plot:
 
 
 def render(result: LiftResult) -> str:
-    """Write the page: no script, no link to elsewhere.
+    """Write the page: no link to elsewhere, and without its script nothing but sorting is lost.
 
     Parameters
     ----------
@@ -62,6 +62,7 @@ def render(result: LiftResult) -> str:
         comparison=comparison,
         problem=comparison.problem,
         css=(TEMPLATES / "lift.css").read_text(encoding="utf-8") + occluded_css(),
+        js=(TEMPLATES / "lift.js").read_text(encoding="utf-8"),
         headline=headline(comparison),
         cards=_cards(comparison),
         tables=[(model, _rows(comparison, model)) for model in comparison.models],

@@ -18,3 +18,7 @@ def test_what_rows_say_is_text_and_no_markup(shop):
     found = drift(shop.store, "deep", OLD, LATER, groups="seller")
     found.unusual["vec"][0].contents["title"] = "<b>sofa</b>"
     assert "&lt;b&gt;sofa" in render_drift(found)
+
+
+def test_axe_finds_nothing_serious(axe, shop):
+    assert axe(render_drift(drift(shop.store, "deep", OLD, LATER, groups="seller"))) == []

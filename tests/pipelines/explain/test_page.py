@@ -14,3 +14,8 @@ def test_the_page_draws_on_the_text_and_on_the_photo_and_links_nowhere(things):
     assert ">+</text>" in page
     assert "http" not in page
     assert "<script" not in page
+
+
+def test_axe_finds_nothing_serious(axe, things):
+    found = explain(things.store, "deep", "t03", things.labels, "price", patches=3)
+    assert axe(render_explained(found)) == []

@@ -153,3 +153,15 @@ def test_a_model_that_ignores_columns_is_said_to():
         "old scores exactly the same with and without "
     ]
     assert result.comparison.outcome("ridge", "+ photo (probe)").lift.mean > 0.5
+
+
+def test_without_handcrafted_columns_the_baseline_predicts_by_nothing(shop, ask):
+    from xgboost import XGBRegressor
+
+    models = {"xgboost": XGBRegressor(n_estimators=20, max_depth=3, n_jobs=1)}
+    found = ask(shop, handcrafted=[], models=models)
+    baseline = found.baseline("xgboost")
+    assert not baseline.failed
+    assert np.abs(baseline.scores).max() < 0.2  # R² of the mean
+    assert found.outcome("xgboost", "+ vec (probe)").verdict == "helps"
+    assert any("predicts by nothing" in note for note in found.problem.notes)

@@ -45,3 +45,12 @@ def test_groups_are_shown_so_far_as_they_were_read_and_the_rest_is_counted():
     assert "a &lt;script&gt;" in html
     assert "a note" in html
     assert "http" not in html
+
+
+def test_axe_finds_nothing_serious(axe):
+    photo = io.BytesIO()
+    Image.new("RGB", (80, 60), "red").save(photo, "PNG")
+    assert axe(page(photo=photo.getvalue(), title="a red shirt")) == []
+    hits = [Hit({"id": "a"}, 0.98, NOON, {}, {"title": "a shirt"})] * 2
+    found = Duplicates("deep", "vec", 0.97, "as asked", 99, [Group(1, hits)], pa.table({}), 1, [])
+    assert axe(render_duplicates(found)) == []

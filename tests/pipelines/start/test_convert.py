@@ -46,6 +46,8 @@ def test_tags_scripts_and_entities_leave_a_text():
     html = "<style>p {}</style><p>Oak &amp; ash</p><p>a &lt; b</p><!-- no --><script>x<y</script>"
     assert without_tags(html) == "Oak & ash a < b"
     assert without_tags("2 < 3 and 4 > 1") == "2 < 3 and 4 > 1"
+    assert without_tags("QA Group <qa@example.org>") == "QA Group <qa@example.org>"
+    assert without_tags('<a href="mailto:qa@example.org">QA</a>') == "QA"
     assert as_texts(pa.array(["<b>red</b>", " ", None]), tags=True).to_pylist() == [
         "red",
         None,

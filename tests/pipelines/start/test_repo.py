@@ -92,3 +92,4 @@ def test_the_next_commands_name_what_there_is(write, folder):
     assert first == f"deepfeast run --repo {folder / 'repo'}"
     assert second.endswith("--service shop_model --target price")
     assert third.endswith("shop_look_up.py 's 0'")
+    assert write("logged", log_target=True).commands()[1].endswith(" price --log-target")

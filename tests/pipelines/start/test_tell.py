@@ -32,9 +32,15 @@ def test_questions_are_answered_by_a_person_or_by_what_is_usual():
 
 
 def test_the_command_to_go_on_with_asks_the_same():
-    asked = Asked(target="the price", groups="none", texts=("a b",), photos_root=Path("/p"))
-    told = init_command(Path("my table.csv"), "my", asked, Encoders("minilm"))
+    asked = Asked(
+        target="the price",
+        groups="none",
+        texts=("a b",),
+        photos_root=Path("/p"),
+        log_target=False,
+    )
+    told = init_command(Path("my table.csv"), "my", asked, Encoders("minilm"), Path("kept"))
     assert told == (
         "deepfeast init my_repo --table 'my table.csv' --target 'the price' --groups none "
-        "--text 'a b' --photos-root /p --text-encoder minilm"
+        "--text 'a b' --photos-root /p --no-log-target --text-encoder minilm --cache kept"
     )

@@ -57,8 +57,8 @@ def test_near_copies_across_folds_are_an_alarm_by_the_encoders_threshold(shop):
     assert re.match(r"(1\d|20) rows \(\d+%\) have a vec that is a near-copy of that", alarm.text)
     assert "equal in 0 of them" in alarm.text
     assert alarm.text.endswith(
-        "deepfeast duplicates deep --feature vec --out groups.parquet, then --groups "
-        "groups.parquet."
+        "deepfeast duplicates deep --feature vec --out groups.parquet, then deepfeast lift "
+        "--groups groups.parquet."
     )
     problem, splits = read(shop, groups="seller")
     problem.copies["vec"] = 0.999, "deepfeast duplicates deep --feature vec"
@@ -71,7 +71,7 @@ def test_copies_of_two_sellers_are_told_as_those_of_another_group(shop):
     problem.copies["vec"] = 0.99, "deepfeast duplicates deep"
     (alarm,) = duplicates(problem, splits)
     assert "a training row of another group" in alarm.text
-    assert alarm.text.endswith("then --groups groups.parquet as well.")
+    assert alarm.text.endswith("then deepfeast lift --groups groups.parquet as well.")
 
 
 def test_how_near_copies_of_an_unknown_encoder_are_is_estimated(shop):
