@@ -34,8 +34,8 @@ format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## run every benchmark; each ends with a RESULT line
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(STAMP)  ## run the benchmarks against peers, and write docs/benchmarks.md and its JSON
+	$(BIN)/python benchmarks/page.py
 
 docs: $(STAMP)  ## write the compiled parts of the pages, and the site into build/site
 	$(BIN)/python docs/compile_pages.py

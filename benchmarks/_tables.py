@@ -67,7 +67,7 @@ def listings(text: str = "text-tiny", photo: str = "image-tiny") -> Table:
     if not (folder / "listings.csv").is_file():
         sys.exit(f"no listings at {folder}: set DEEPFEAST_SHARED to the folder that has data/.")
     rows = pd.read_csv(folder / "listings.csv")
-    texts = _together(rows)
+    texts = together(rows)
     photos = [
         (folder / path).read_bytes() if isinstance(path, str) else None for path in rows["photo_a"]
     ]
@@ -83,7 +83,7 @@ def marketplace(size: int, text: str = "text-tiny", photo: str = "image-tiny") -
         photos = [path.read_bytes() if path else None for path in paths]
     kept = rows.drop(columns=["listing_id", "event_timestamp", "title", "description", "photo"])
     kept["category_code"] = kept["category_code"].astype("category")
-    return _encoded(kept, "price", "seller_id", _together(rows), photos, text, photo)
+    return _encoded(kept, "price", "seller_id", together(rows), photos, text, photo)
 
 
 def sales_as_of(folder: Path, size: int) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def sales_as_of(folder: Path, size: int) -> pd.DataFrame:
     return pd.merge_asof(sales, raw, **keys)
 
 
-def _together(rows: pd.DataFrame) -> list[str]:
+def together(rows: pd.DataFrame) -> list[str]:
     """Put title and description into one text."""
     return (rows["title"].fillna("") + ". " + rows["description"].fillna("")).tolist()
 

@@ -11,7 +11,7 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -107,11 +107,23 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def report(name: str, ratios: dict[str, float], figures: dict[str, object], agree: bool) -> int:
+def report(
+    name: str,
+    ratios: dict[str, float],
+    figures: dict[str, object],
+    agree: bool,
+    more: Mapping[str, object] | None = None,
+) -> int:
     """Print a table and the line that is read by machines; return the exit status."""
     for what, value in {**ratios, **figures}.items():
         print(f"{what:26} {value:,.4g}" if isinstance(value, float) else f"{what:26} {value}")
     versions = {library: version(library) for library in LIBRARIES}
-    result = {"benchmark": name, "ratios": ratios, "agree": agree, "figures": figures}
+    result = {
+        "benchmark": name,
+        "ratios": ratios,
+        "agree": agree,
+        "figures": figures,
+        **(more or {}),
+    }
     print("RESULT", json.dumps({**result, "versions": versions}, default=float))
     return 0 if agree else 1

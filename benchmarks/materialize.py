@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from _online_repo import END, START, make_store, redis_server, versions, write_rows
+from _rounds import spread
 
 ENGINES: dict[str, dict[str, Any] | str] = {
     "ours": {"type": "deepfeast.pipelines.engine.BeamEngine", "runner": "FnApiRunner"},
@@ -43,7 +44,7 @@ def measure(folder: Path, rows: int, rounds: int, redis: str | None) -> dict[str
     """Take turns on each store; return what BENCHMARKS asks for."""
     write_rows(folder / "rows.parquet", rows)
     write_rows(folder / "few.parquet", 10)
-    seconds, same = {}, []
+    seconds, spreads, same = {}, {}, []
     sqlite = Sqlite(folder)
     for store in (sqlite, Redis(redis)) if redis else (sqlite,):
         for engine in ENGINES:  # imports and first calls are not what is measured
@@ -56,14 +57,17 @@ def measure(folder: Path, rows: int, rounds: int, redis: str | None) -> dict[str
                 content[engine] = store.content()
         same.append(content["ours"] == content["feast"] and len(content["ours"]) > 0)
         seconds[store.name] = {engine: median(found) for engine, found in taken.items()}
+        spreads[f"feast_{store.name}"] = spread(taken["feast"], taken["ours"])
     show(seconds, rows)
     ratios = {f"feast_{name}": found["feast"] / found["ours"] for name, found in seconds.items()}
-    ratios["feast"] = ratios.pop("feast_sqlite")
+    ratios["feast"], spreads["feast"] = ratios.pop("feast_sqlite"), spreads.pop("feast_sqlite")
     return {
         "benchmark": "materialize",
         "ratios": {name: round(ratio, 2) for name, ratio in ratios.items()},
         "agree": all(same),
         "figures": {"rows": rows, "seconds": seconds},
+        "spread": spreads,
+        "data": f"{rows:,} generated rows of 10 numbers and a vector of 384",
         "versions": versions(),
     }
 

@@ -6,8 +6,8 @@
 - through Feast: ``get_historical_features(...).to_df()`` on our store, on Feast's default
   store (dask) and on its duckdb store;
 - to a float32 matrix of 394 columns in the labels' order: ``training_matrix`` against a bare
-  ``join_asof`` of polars and ``merge_asof`` of pandas, which know nothing of ttl, created
-  timestamps or a registry.
+  ``join_asof`` of polars, ``merge_asof`` of pandas and ``ASOF JOIN`` of DuckDB, which know nothing
+  of ttl, created timestamps or a registry.
 
 Memory is what a process that does nothing else grows by, at its peak, after its imports.
 """
@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from _rounds import spread
 
 DIM = 384
 NUMBERS = [f"x{number}" for number in range(10)]
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="ten times the rows")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--dask-rounds", type=int, default=1, help="of Feast's default store")
     parser.add_argument("--child", nargs=2, metavar=("PEER", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -52,12 +54,13 @@ def main() -> None:
         print(json.dumps(peak_growth(arguments.child[0], Path(arguments.child[1]))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), arguments.full, arguments.rounds)
+        rounds = arguments.rounds, arguments.dask_rounds
+        result = measure(Path(folder), arguments.full, *rounds)
     print("RESULT", json.dumps(result))
     sys.exit(0 if result["agree"] else 1)
 
 
-def measure(folder: Path, full: bool, rounds: int) -> dict[str, Any]:
+def measure(folder: Path, full: bool, rounds: int, dask_rounds: int) -> dict[str, Any]:
     n_labels, n_rows = (200_000, 1_000_000) if full else (20_000, 100_000)
     write_tables(folder, n_labels, n_rows)
     labels = pd.read_parquet(folder / "labels.parquet")
@@ -67,26 +70,33 @@ def measure(folder: Path, full: bool, rounds: int) -> dict[str, Any]:
         "ours, matrix": our_matrix(folder, labels),
         "polars": lambda: polars_matrix(folder, labels),
         "pandas": lambda: pandas_matrix(folder, labels),
+        "duckdb": lambda: duckdb_matrix(folder, labels),
     }
     times, results = time_in_turn(tasks, rounds)
     if not full:  # it takes most of a minute as it is
         task = {"feast_file": feast_frame(folder, "dask", labels)}
-        once, result = time_in_turn(task, 1, warm=False)
+        once, result = time_in_turn(task, dask_rounds, warm=False)
         times.update(once)
         results.update(result)
     seconds = {name: median(values) for name, values in times.items()}
     memory = {peer: child(peer, folder) for peer in ("ours", "polars")}
     show(times, seconds, memory)
-    ratios = {
-        peer: seconds[peer] / seconds["ours, Feast" if "feast" in peer else "ours, matrix"]
+    ours = {
+        peer: "ours, Feast" if "feast" in peer else "ours, matrix"
         for peer in seconds
         if not peer.startswith("ours")
     }
+    ratios = {peer: seconds[peer] / seconds[own] for peer, own in ours.items()}
+    # Feast's default store may have had fewer rounds, after the others.
+    pairs = {peer: (times[peer], times[own][-len(times[peer]) :]) for peer, own in ours.items()}
     ratios["memory_polars"] = memory["polars"]["grown_mb"] / memory["ours"]["grown_mb"]
     return {
         "benchmark": "training_join",
         "ratios": {name: round(value, 2) for name, value in ratios.items()},
         "agree": agree(results, labels),
+        "spread": {peer: spread(*taken) for peer, taken in pairs.items()},
+        "data": f"{n_labels:,} generated labels × {n_rows:,} rows of 10 numbers and a vector of "
+        f"{DIM}",
         "figures": {
             "labels": n_labels,
             "rows": n_rows,
@@ -228,6 +238,27 @@ def pandas_matrix(folder: Path, labels: pd.DataFrame) -> np.ndarray:
     left = labels.sort_values("event_timestamp")
     found = pd.merge_asof(left, features, on="event_timestamp", by="shop_id").sort_values("label")
     return to_matrix(found)
+
+
+def duckdb_matrix(folder: Path, labels: pd.DataFrame) -> np.ndarray:
+    import duckdb
+
+    names = ", ".join(NUMBERS)
+    with duckdb.connect() as connection:
+        connection.register("labels", labels)
+        found: pa.Table = connection.execute(
+            f"SELECT {names}, vector FROM labels ASOF LEFT JOIN read_parquet(?) features "
+            "ON labels.shop_id = features.shop_id "
+            "AND labels.event_timestamp >= features.event_timestamp ORDER BY label",
+            [str(folder / "features.parquet")],
+        ).to_arrow_table()
+    X = np.full((len(labels), len(NUMBERS) + DIM), np.nan, np.float32)
+    for position, name in enumerate(NUMBERS):
+        X[:, position] = found[name].to_numpy()
+    vectors = found["vector"].combine_chunks()
+    there = vectors.is_valid().to_numpy(zero_copy_only=False)
+    X[there, len(NUMBERS) :] = vectors.flatten().to_numpy().reshape(-1, DIM)
+    return X
 
 
 def to_matrix(frame: pd.DataFrame) -> np.ndarray:

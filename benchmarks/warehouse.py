@@ -34,6 +34,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from _postgres import server
+from _rounds import spread
 from materialize import materialize
 from online_lookup import draw, feast_lookup, our_lookup, take_turns
 
@@ -66,12 +67,12 @@ def main() -> None:
 def measure(block: dict[str, Any], folder: Path, texts: int, rounds: int) -> dict[str, Any]:
     agree, joins = join(block, folder, rounds)
     make_texts(block, texts)
-    feast, ours = (
-        [child(peer, block["port"], folder) for _ in range(rounds)] for peer in ("feast", "ours")
-    )
+    port = block["port"]
+    reads = [[child(peer, port, folder) for peer in ("feast", "ours")] for _ in range(rounds)]
+    feast, ours = map(list, zip(*reads, strict=True))
     full, again = nothing_new(block, folder)
     same_rows, materialized = materialize_in_turn(block, folder, rounds)
-    same_answers, lookups = look_up(block, folder)
+    same_answers, lookups, spreads = look_up(block, folder)
     ratios = {
         "join": median(joins["feast"]) / median(joins["ours"]),
         "read": best(feast, "seconds") / best(ours, "seconds"),
@@ -86,6 +87,15 @@ def measure(block: dict[str, Any], folder: Path, texts: int, rounds: int) -> dic
         "benchmark": "warehouse",
         "ratios": {name: round(ratio, 2) for name, ratio in ratios.items()},
         "agree": agree and texts_read and same_rows and same_answers,
+        "spread": {
+            "join": spread(joins["feast"], joins["ours"]),
+            "read": spread(*([one["seconds"] for one in peer] for peer in (feast, ours))),
+            "materialize": spread(materialized["feast"], materialized["ours"]),
+            "lookup": spreads[100],
+            "lookup_k1": spreads[1],
+        },
+        "data": f"generated: {LABELS:,} labels × {ROWS:,} rows, {texts:,} texts of 1,750 "
+        f"characters, {ONLINE:,} rows of 10 numbers and a vector of 384",
         "seconds": {
             "join": {name: round(median(found), 2) for name, found in joins.items()},
             "read": {"feast": best(feast, "seconds"), "ours": best(ours, "seconds")},
@@ -365,14 +375,18 @@ def materialize_in_turn(
     return whole and content["ours"] == content["feast"], seconds
 
 
-def look_up(block: dict[str, Any], folder: Path) -> tuple[bool, dict[int, dict[str, float]]]:
+def look_up(
+    block: dict[str, Any], folder: Path
+) -> tuple[bool, dict[int, dict[str, float]], dict[int, list[float]]]:
     """Look 1 and 100 rows up with both; tell whether both give the same matrix."""
     store = _online_repo.make_store(folder / "ours", folder / "online.parquet", block, "local")
     execute(block, "ANALYZE bench_listings")  # as the server does by itself, a minute later
     ours, feast = our_lookup(store), feast_lookup(store)
     rows = draw(np.random.default_rng(1), 50)
     same = bool(np.array_equal(ours(rows), feast(rows)))
-    return same, {count: take_turns(ours, feast, count, 200) for count in (1, 100)}
+    found = {count: take_turns(ours, feast, count, 200) for count in (1, 100)}
+    times = {count: milliseconds for count, (milliseconds, _) in found.items()}
+    return same, times, {count: spreads for count, (_, spreads) in found.items()}
 
 
 if __name__ == "__main__":
