@@ -11,10 +11,11 @@ export TOKENIZERS_PARALLELISM := false
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
+# Python compiles what it imports, a third of what is installed.
 $(STAMP): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml]'
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt torch
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml]'
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/deepfeast
 	@touch $@
 

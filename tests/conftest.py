@@ -19,6 +19,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of several processes that wait for each other on the same cores take a hundred times
+    # as long; set before torch and XGBoost are there to read it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config):

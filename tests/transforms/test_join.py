@@ -301,7 +301,7 @@ def test_null_keys_match_nothing_on_any_store(make_market, labels):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak from /proc")
 def test_a_table_three_times_the_memory_allowed_is_joined(tmp_path):
-    """3 GiB of vectors, less than 1 GiB at the peak, Feast's own 400 MB included."""
+    """1.5 GiB of vectors, .9 GiB at the peak, Feast's own .4 GiB included."""
     write = """
         import sys
         import numpy as np, pyarrow as pa, pyarrow.parquet as pq
@@ -315,7 +315,7 @@ def test_a_table_three_times_the_memory_allowed_is_joined(tmp_path):
         with pq.ParquetWriter(
             sys.argv[1], schema, compression="none", use_dictionary=False
         ) as writer:
-            for part in range(42):
+            for part in range(21):
                 ids = np.arange(part * n, (part + 1) * n)
                 times = pa.array(ids * 10**6).cast(schema.field("at").type)
                 writer.write_table(pa.table([ids, times, vectors], schema=schema))
@@ -341,15 +341,15 @@ def test_a_table_three_times_the_memory_allowed_is_joined(tmp_path):
             online_store=None,
             offline_store={
                 "type": "deepfeast.pipelines.offline_store.DeepFeastOfflineStore",
-                "memory_limit": "1GiB",
+                "memory_limit": "512MiB",
             },
             entity_key_serialization_version=3,
         ))
         store.apply([entity, view])
-        ids = np.random.default_rng(1).integers(0, 42 * 50_000, 20_000)
+        ids = np.random.default_rng(1).integers(0, 21 * 50_000, 10_000)
         labels = pd.DataFrame({"id": ids, "event_timestamp": pd.Timestamp("2024", tz="UTC")})
         frame = training_frame(store, labels, features=["deep:vec"])
-        assert frame.shape == (20_000, 386) and not frame.isna().any(axis=None)
+        assert frame.shape == (10_000, 386) and not frame.isna().any(axis=None)
         expected = np.random.default_rng(0).random(50_000 * 384, dtype=np.float32)
         expected = expected.reshape(-1, 384)[ids % 50_000][:100]
         np.testing.assert_array_equal(frame.iloc[:100, 2:], expected)
@@ -366,11 +366,11 @@ def test_a_table_three_times_the_memory_allowed_is_joined(tmp_path):
 
     try:
         run(write)
-        assert path.stat().st_size > 3 * 1024**3
+        assert path.stat().st_size > 3 * 512 * 1024**2
         peak = int(run(join).split()[-1])
     finally:
         path.unlink(missing_ok=True)
-    assert peak < 1024
+    assert peak < 900
 
 
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])

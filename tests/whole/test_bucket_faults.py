@@ -1,6 +1,7 @@
 """A bucket that refuses, stumbles or forgets: nothing is lost or doubled, and an error helps."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -28,12 +29,20 @@ def impatient(monkeypatch):
     monkeypatch.setitem(store.RETRIES, "max_retries", 1)
 
 
+@pytest.fixture
+def hasty(monkeypatch):
+    """Wait milliseconds before a request is made again, as many times as ever."""
+    first, last = timedelta(milliseconds=10), timedelta(milliseconds=100)
+    backoff = {"init_backoff": first, "max_backoff": last, "base": 2}
+    monkeypatch.setitem(store.RETRIES, "backoff", backoff)
+
+
 def table_of(shop):
     return embedding_table(shop.store, shop.store.get_feature_view("deep"))
 
 
 @pytest.mark.parametrize("status", [503, -1], ids=["503", "no answer"])
-def test_a_store_that_fails_one_request_in_ten_costs_nothing_but_time(shop, between, status):
+def test_a_store_that_fails_one_request_in_ten_costs_nothing_but_time(shop, between, hasty, status):
     answered = between(status, "tenth")
     assert shop.embed().version == 0
     shop.write([*ROWS, {"id": "late", "title": "red hat"}])

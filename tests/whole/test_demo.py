@@ -18,7 +18,7 @@ runner = CliRunner()
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     out = tmp_path_factory.mktemp("generated") / "demo"
-    done = runner.invoke(app, ["demo", "--out", str(out), "--listings", "300"])
+    done = runner.invoke(app, ["demo", "--out", str(out), "--listings", "200"])
     assert done.exit_code == 0, done.output
     return out, done.output
 
@@ -110,25 +110,27 @@ def test_a_folder_without_listings_is_refused(tmp_path):
     assert not (tmp_path / "out" / "feature_repo" / "data").exists()
 
 
-@pytest.fixture(scope="module")
-def real(shared, tmp_path_factory):
-    from deepfeast.pipelines.demo import run_demo
-
-    out = tmp_path_factory.mktemp("real") / "demo"
-    images = f"hf:{shared / 'models' / 'mobilenet_v2'}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DEEPFEAST_IMAGE_ENCODER", raising=False)
-        comparison = run_demo(out, 0, 0, shared / "data" / "listings", images)
-    return out / "feature_repo", comparison
-
-
 @pytest.mark.shared
-@pytest.mark.parametrize(("model", "least"), [("XGBoost", 0.08), ("random forest", 0.05)])
-def test_text_raises_the_price_models_on_real_listings(real, model, least):
-    assert real[1].outcome(model, "+ texts (columns)").lift.mean >= least
+def test_a_real_listing_has_its_numbers_its_texts_and_its_photo_in_one_row(
+    shared, tmp_path, monkeypatch
+):
+    import pandas as pd
 
+    from deepfeast.pipelines.demo.listings import write_listings
 
-@pytest.mark.shared
-@pytest.mark.parametrize("model", ["XGBoost", "random forest"])
-def test_the_photo_alone_says_nothing_of_the_price_and_the_report_says_so(real, model):
-    assert real[1].outcome(model, "+ photo (columns)").verdict != "helps"
+    real, some = shared / "data" / "listings", tmp_path / "some"
+    some.mkdir()
+    (some / "photos").symlink_to(real / "photos")
+    pd.read_csv(real / "listings.csv").iloc[::10].to_csv(some / "listings.csv", index=False)
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    written = write_listings(some, repo)
+    monkeypatch.setenv("DEEPFEAST_IMAGE_ENCODER", f"hf:{shared / 'models' / 'mobilenet_v2'}")
+    done = runner.invoke(app, ["run", "--repo", str(repo)])
+    assert done.exit_code == 0, done.output
+    frame = training_frame(repo, pd.read_parquet(written.labels), service="price_model")
+    assert len(frame) == 99
+    for vector, dim in {"title_vec": 256, "description_vec": 256, "photo_vec": 1280}.items():
+        columns = [name for name in frame.columns if re.fullmatch(rf"{vector}_\d+", name)]
+        assert len(columns) == dim
+        assert frame[columns[0]].notna().mean() > 0.8
