@@ -82,6 +82,7 @@ def measure(folder):
     return int(ran.stdout.split("MEASURED")[1].split()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak there")
 def test_one_row_group_of_many_vectors_takes_little_memory(tmp_path):
     """150,000 x 384 are 231 MB in one row group; Arrow's own scanner held them several times."""
