@@ -55,7 +55,7 @@ CHOSEN = (
             "large": "the same, photos of 12 megapixels",
         },
         "The pipeline takes any network that transformers knows, and a GPU where there is one.",
-        ("--photos", "120"),
+        ("--photos", "60"),
     ),
     Chosen(
         "embed_job",

@@ -115,9 +115,8 @@ def run(folder: Path, chosen: Chosen, limit: float) -> dict[str, Any]:
     if not lines:
         errors.seek(0)
         last = next((line for line in reversed(errors.readlines()) if line.strip()), "no word")
-        return entry | {
-            "failed": f"it ended with status {process.returncode}: {last.strip()[:200]}"
-        }
+        last = last.strip().replace(f"{HERE.parent}{os.sep}", "")[:200]
+        return entry | {"failed": f"it ended with status {process.returncode}: {last}"}
     return entry | {"result": json.loads(lines[-1].removeprefix("RESULT "))}
 
 
