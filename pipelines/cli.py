@@ -85,7 +85,8 @@ def _options(
 ) -> None:
     """Deep features for the models you already have.
 
-    Declare them in a Feast repo, run `feast apply`, then `deepfeast embed`.
+    Begin with one table: deepfeast try your.csv --target price. In a Feast repo: declare deep
+    features, run `feast apply`, then `deepfeast embed`.
     """
 
 

@@ -71,10 +71,12 @@ class Commands(typer.Typer):
     """Commands that take ``--log``, ``--verbose`` and ``--quiet``, and end with a known code."""
 
     def command(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-        register = super().command(*args, **kwargs)
+        register = super().command
 
         def add(function: Any) -> Any:
-            register(_command(function))
+            # Whole, where the list of commands would cut it.
+            first, _, _ = (inspect.getdoc(function) or "").partition("\n\n")
+            register(*args, **{"short_help": " ".join(first.split()), **kwargs})(_command(function))
             return function
 
         return add

@@ -48,6 +48,7 @@ def embed(
     """Run the embed job: raw table to embedding table, one commit a run.
 
     Example: deepfeast embed listing_deep --repo feature_repo -- --direct_num_workers=2
+
     Example: deepfeast embed listing_deep --repo feature_repo --plan
     """
     from deepfeast.pipelines.embed import embed as embed_view

@@ -159,3 +159,9 @@ def test_a_server_that_does_not_answer_is_unreachable(shirts):
         redis.Redis(port=1).ping()
     assert exit_code(fault.value) == 69
     assert exit_code(EncoderError("no weights")) == 69
+
+
+def test_the_list_of_commands_cuts_nobody_short():
+    told = CliRunner().invoke(app, ["--help"]).stdout
+    assert "..." not in told.partition("Commands:")[2]
+    assert "One file in, a verdict out." in " ".join(told.split())
