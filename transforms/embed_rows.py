@@ -16,6 +16,7 @@ import pyarrow as pa
 from apache_beam.typehints.row_type import RowTypeConstraint
 
 from deepfeast.transforms.embed import EmbedColumns, _EmbedBatch
+from deepfeast.transforms.errors import ColumnNotFound
 
 
 class EmbedRows(beam.PTransform):
@@ -37,6 +38,11 @@ class EmbedRows(beam.PTransform):
     PCollection of Row
         The rows given with one field more a feature, a list of float32: null where the value is
         missing or was rejected. Beam's counters ``<feature>_rejects`` count the latter.
+
+    Raises
+    ------
+    ColumnNotFound
+        If the rows lack a column, as the pipeline is built; it names those present.
 
     Examples
     --------
@@ -61,6 +67,10 @@ class EmbedRows(beam.PTransform):
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         kind: Any = rows.element_type
         given: Any = RowTypeConstraint.from_user_type(kind) or kind
+        names = [name for name, _ in given._fields]
+        for feature in self.columns.features:
+            if feature.column not in names:
+                raise ColumnNotFound.of(feature.column, "the rows", names)
         # Beam takes the other way to write this for an object of unknown type.
         vector: Any = typing.Optional[Sequence[np.float32]]  # noqa: UP045
         vectors = [(feature.name, vector) for feature in self.columns.features]
@@ -81,7 +91,10 @@ class _EmbedRows(_EmbedBatch):
 
     def process(self, rows: list[Any]) -> Iterator[Any]:
         names = dict.fromkeys(feature.column for feature in self.features)
-        batch = pa.record_batch({name: [getattr(row, name) for row in rows] for name in names})
+        # From CSV a missing text is NaN.
+        batch = pa.record_batch(
+            {name: pa.array([getattr(r, name) for r in rows], from_pandas=True) for name in names}
+        )
         (embedded,) = (out for out in super().process(batch) if isinstance(out, pa.RecordBatch))
         found = {feature.name: embedded.column(feature.name) for feature in self.features}
         for index, row in enumerate(rows):

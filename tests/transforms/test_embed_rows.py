@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepfeast.transforms.errors import SpecError
+from deepfeast.transforms.errors import ColumnNotFound, SpecError
 
 
 def test_embed_rows_in_a_pipeline_of_rows():
@@ -48,10 +48,23 @@ def test_one_row_alone_keeps_its_fields_and_has_null_for_what_is_missing():
     dofn = _EmbedRows(features, ".", None)
     dofn.setup()
     given = [beam.Row(id=1, title=None), beam.Row(id=2, title="red shirt")]
-    assert [row._asdict() for row in dofn.process(given)] == [
+    given.append(beam.Row(id=3, title=float("nan")))  # what pandas reads of an empty cell
+    *found, nan = [row._asdict() for row in dofn.process(given)]
+    assert nan["one"] is None
+    assert found == [
         {"id": 1, "title": None, "one": None, "two": None},
         {"id": 2, "title": "red shirt", "one": [3.0, 5.0], "two": [3.0, 5.0]},
     ]
+
+
+def test_a_column_that_the_rows_lack_is_refused_where_the_user_is():
+    import apache_beam as beam
+
+    from deepfeast.transforms.embed_rows import EmbedRows
+
+    rows = beam.Pipeline() | beam.Create([beam.Row(id="a", title="red shirt")])
+    with pytest.raises(ColumnNotFound, match=r"no column 'titel' in the rows.*id, title"):
+        _ = rows | EmbedRows([{"name": "vec", "column": "titel", "encoder": "text-tiny"}])
 
 
 def test_a_mapping_that_describes_no_feature_is_refused_where_the_user_is():
