@@ -18,7 +18,7 @@ runner = CliRunner()
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     out = tmp_path_factory.mktemp("generated") / "demo"
-    done = runner.invoke(app, ["demo", "--out", str(out), "--listings", "200"])
+    done = runner.invoke(app, ["demo", "--out", str(out), "--listings", "300"])
     assert done.exit_code == 0, done.output
     return out, done.output
 
