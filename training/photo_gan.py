@@ -69,25 +69,32 @@ def train(photos: NDArray[np.uint8], steps: int, batch: int, seed: int) -> nn.Se
     torch.manual_seed(seed)
     real = torch.from_numpy(photos).permute(0, 3, 1, 2)
     judge, maker = discriminator(), generator()
+    for network in (judge, maker):
+        # A quarter faster; torch's stubs do not know of it.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for layer in judge:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             parametrizations.spectral_norm(layer)
+    # With a faster judge it soon knows all, its loss is zero, and it learns nothing more.
     judging, making = (
-        torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.999))
-        for network, rate in ((judge, 4e-4), (maker, 1e-4))
+        torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        for network in (judge, maker)
     )
     for step in range(1, steps + 1):
         seen = real[torch.randint(len(real), (batch,))].float() / 127.5 - 1
         seen = torch.where(torch.rand(batch, 1, 1, 1) < 0.5, seen.flip(3), seen)
+        seen = seen.contiguous(memory_format=torch.channels_last)
         made = maker(torch.randn(batch, NOISE, 1, 1))
         wrong = torch.relu(1 - judge(seen)).mean() + torch.relu(1 + judge(made.detach())).mean()
         judging.zero_grad()
         wrong.backward()
         judging.step()
+        judge.requires_grad_(False)
         found_out = -judge(made).mean()
         making.zero_grad()
         found_out.backward()
         making.step()
+        judge.requires_grad_(True)
         if step % 100 == 0 or step == steps:
             print(f"step {step:,} of {steps:,}: the judge's loss {wrong.item():.2f}", flush=True)
     for layer in judge:
@@ -122,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small GAN on the marketplace's photos.")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights and report")
     parser.add_argument("--listings", type=int, default=3000, help="whose photos are learned from")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=32, help="photos a step")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--no-lift", action="store_true", help="end with the weights")
@@ -134,7 +141,7 @@ def main() -> None:
     market = write_marketplace(asked.out / "market", listings=asked.listings, seed=asked.seed)
     judge = train(read_photos(market.photos), asked.steps, asked.batch, asked.seed)
     weights = asked.out / "discriminator.safetensors"
-    save_file(judge.state_dict(), weights)
+    save_file({name: each.contiguous() for name, each in judge.state_dict().items()}, weights)
     print(f"encoder: {encoder_name(weights)}")
     if not asked.no_lift:
         ask(asked.out, weights)
@@ -142,7 +149,7 @@ def main() -> None:
 
 def ask(out: Path, weights: Path) -> None:
     """Run the demonstration, and ask what each network makes of its photos."""
-    demo = out / "demo"
+    repo = out / "demo" / "feature_repo"
     # The networks' own module must be found by name.
     paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -151,13 +158,13 @@ def ask(out: Path, weights: Path) -> None:
         command = [str(Path(sys.executable).with_name("deepfeast")), *arguments]
         subprocess.run(command, check=True, env=environment)
 
-    deepfeast("demo", "--out", str(demo))
+    deepfeast("demo", "--out", str(repo.parent))
     others = ",".join([encoder_name(weights), encoder_name(None)])
-    labels = str(next(demo.rglob("labels.parquet")))
     deepfeast(
-        *("lift", labels, "--repo", str(demo), "--service", "price_model", "--target", "price"),
-        *("--groups", "seller_id", "--model", "xgboost", "--column", "photo"),
-        *("--encoders", others, "--out", str(out / "lift")),
+        *("lift", str(repo / "data" / "labels.parquet"), "--repo", str(repo)),
+        *("--service", "price_model", "--target", "price", "--log-target", "--groups", "seller_id"),
+        *("--model", "xgboost", "--forms", "columns", "--most-repeats", "2"),
+        *("--column", "photo", "--encoders", others, "--out", str(out / "lift")),
     )
 
 
