@@ -59,12 +59,13 @@ def test_its_versions_are_those_that_everything_is_tested_with():
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
-    """Python of an environment with the slim installation alone."""
+    """Python of an environment with the slim installation alone; .ci/run may name its version."""
     wheel = os.environ.get("DEEPFEAST_WHEEL")
     if not wheel:
         pytest.skip("DEEPFEAST_WHEEL names no wheel of deepfeast; .ci/run builds one")
     folder = tmp_path_factory.mktemp("serving")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    version = os.environ.get("DEEPFEAST_SERVE_PYTHON") or sys.executable
+    subprocess.run([version, "-m", "venv", folder], check=True)
     pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "install", "--quiet"]
     recipe = ["--no-compile", "--no-deps", "-r", str(PINS), wheel]
     done = subprocess.run([*pip, *recipe], capture_output=True, text=True, cwd=folder)
