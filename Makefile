@@ -5,17 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
+# Hundreds of processes of the tests would each compile what they import.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check format bench docs licences release clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
-# Python compiles what it imports, a third of what is installed.
 $(STAMP): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile -c constraints.txt torch
-	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml,notebook]'
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml,notebook]'
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/deepfeast
 	@touch $@
 
