@@ -24,7 +24,7 @@ demo: $(STAMP)  ## generate a marketplace, embed it, and see whether the deep fe
 	$(BIN)/deepfeast demo
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=10
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --durations=10
 
 check: $(STAMP)  ## format and lint checks, types, the compiled parts of the pages
 	$(BIN)/ruff format --check .

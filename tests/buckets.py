@@ -26,6 +26,8 @@ def wait_for(port, process):
     for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
+                time.sleep(0.05)  # should another process have the port, it ends now
+                assert process.poll() is None, "another process has the port"
                 return
         assert process.poll() is None, "the server ended at once"
         time.sleep(0.05)

@@ -35,6 +35,12 @@ def pytest_configure(config):
         config.pluginmanager.register(module)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take long, so that no worker is left alone with one at the end."""
+    long = {ROOT / "tests" / "whole": 0, ROOT / "tests" / "training": 1}
+    items.sort(key=lambda item: long.get(item.path.parent, 2))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real listings and an image network; tests that need it skip elsewhere."""
