@@ -67,9 +67,9 @@ def render(result: LiftResult) -> str:
         cards=_cards(comparison),
         tables=[(model, _rows(comparison, model)) for model in comparison.models],
         forms=HOW,
-        lifts=_lift_plots(comparison),
-        behind=_behind(result),
-        maps=_maps(comparison),
+        lifts=lift_plots(comparison),
+        behind=plots_behind(result),
+        maps=direction_maps(comparison),
         examples=_examples(result),
         segments=_segments(result),
         moved=_moved(result),
@@ -95,7 +95,8 @@ def _rows(comparison: Comparison, model: str) -> list[Outcome]:
     return [outcome for outcome in comparison.outcomes if outcome.model == model]
 
 
-def _lift_plots(comparison: Comparison) -> list[Plot]:
+def lift_plots(comparison: Comparison) -> list[Plot]:
+    """Draw the lift of each arm with its interval, model by model."""
     return [
         Plot(
             plots.lifts(comparison, model),
@@ -107,7 +108,7 @@ def _lift_plots(comparison: Comparison) -> list[Plot]:
     ]
 
 
-def _behind(result: LiftResult) -> list[Plot]:
+def plots_behind(result: LiftResult) -> list[Plot]:
     """Draw the learning curve, the importance, and predictions before and after."""
     comparison, problem = result.comparison, result.comparison.problem
     metric, drawn = problem.metric_word, []
@@ -152,7 +153,8 @@ def _ends(result: LiftResult) -> str:
     return "; ".join(parts)
 
 
-def _maps(comparison: Comparison) -> list[Plot]:
+def direction_maps(comparison: Comparison) -> list[Plot]:
+    """Draw the rows along the first two directions of each feature that has enough of them."""
     problem, drawn = comparison.problem, []
     for feature in problem.deep:
         if problem.has_vector[feature].sum() < plots.FEWEST_POINTS:

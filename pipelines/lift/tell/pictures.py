@@ -7,7 +7,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from deepfeast.pipelines.lift.measure.result import LiftResult
-from deepfeast.pipelines.lift.tell.page import TEMPLATES, Plot, _behind, _lift_plots, _maps
+from deepfeast.pipelines.lift.tell.page import (
+    TEMPLATES,
+    Plot,
+    direction_maps,
+    lift_plots,
+    plots_behind,
+)
 
 if TYPE_CHECKING:
     from deepfeast.pipelines.lift.measure.comparison import Comparison
@@ -36,7 +42,7 @@ def pictures(what: Comparison | LiftResult) -> dict[str, str]:
     """
     result = what if isinstance(what, LiftResult) else LiftResult(what, [], [], [], {}, [], [])
     comparison = result.comparison
-    plots = [*_lift_plots(comparison), *_behind(result), *_maps(comparison)]
+    plots = [*lift_plots(comparison), *plots_behind(result), *direction_maps(comparison)]
     light = (TEMPLATES / "lift.css").read_text(encoding="utf-8").partition("}")[0]
     colours = dict(VARIABLE.findall(light))
     return {plot.title: _alone(plot, colours) for plot in plots}
