@@ -8,6 +8,7 @@ import re
 import textwrap
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,10 @@ def run_stage(
 ) -> None:
     """Run one DoFn over references on the chosen runner, and wait for it.
 
-    A single element of a DoFn that is `light` is done in this process: there is nothing to spread,
-    and workers elsewhere take seconds to begin. Where a worker is lost the stage is run once
-    more; it must do no harm to do an element twice.
+    A single element is done in this process and without a pipeline, where that process has the
+    only worker or the DoFn is `light`: there is nothing to spread, and workers elsewhere take
+    seconds to begin. Where a worker is lost the stage is run once more; it must do no harm to do
+    an element twice.
 
     Parameters
     ----------
@@ -82,21 +84,55 @@ def run_stage(
     """
     if not elements:
         return
-    here = len(elements) == 1 and getattr(dofn, "light", False)
-    chosen = () if here else options
+    from deepfeast.pipelines.options import alone
+
     with _watched(name, done, total, progress, note):
-        for attempt in range(ATTEMPTS):
-            try:
-                result = _run_once(name, elements, dofn, chosen)
-                break
-            except errors.WorkerLost as error:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-                log.warning(f"{name}: {error} Trying once more.")
-                time.sleep(PAUSE)
+        if len(elements) == 1 and (getattr(dofn, "light", False) or alone(options)):
+            counts = _run_here(elements[0], dofn)
+        else:
+            counts = _run_anywhere(name, elements, dofn, options)
     progress(name, total, total, note())
-    counts = counters(result)
     log.debug(f"{name}: {counts}", extra={"fields": {"stage": name.lower(), "counters": counts}})
+
+
+@contextmanager
+def without_pipeline() -> Iterator[Counter[str]]:
+    """Collect what DoFns count that are called directly, and raise as `finished` does."""
+    from deepfeast.transforms.embed import counted
+
+    try:
+        with counted() as counts:
+            yield counts
+    except Exception as error:
+        told = original_error(error)
+        if told is error:
+            raise
+        raise told from error
+
+
+def _run_here(element: Any, dofn: beam.DoFn) -> dict[str, int]:
+    with without_pipeline() as counts:
+        dofn.setup()
+        try:
+            for _ in dofn.process(element) or ():
+                pass
+        finally:
+            dofn.teardown()
+    return dict(counts)
+
+
+def _run_anywhere(
+    name: str, elements: Sequence[Any], dofn: beam.DoFn, options: Sequence[str]
+) -> dict[str, int]:
+    for attempt in range(ATTEMPTS):
+        try:
+            return counters(_run_once(name, elements, dofn, options))
+        except errors.WorkerLost as error:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            log.warning(f"{name}: {error} Trying once more.")
+            time.sleep(PAUSE)
+    raise AssertionError("the last attempt ends or raises")
 
 
 def _run_once(

@@ -93,14 +93,29 @@ def _check_names(options: Sequence[str], runner: str) -> None:
             )
 
 
+def alone(options: Sequence[str]) -> bool:
+    """Tell whether a job has one worker, which is this process: so it is where nothing is said."""
+    if not options:
+        return True
+    parsed = pipeline_options(options)
+    direct = parsed.view_as(DirectOptions)
+    return (
+        _runner(parsed) == DEFAULT_RUNNER
+        and direct.direct_running_mode == "in_memory"
+        and direct.direct_num_workers == 1
+    )
+
+
 def local_threads(options: Sequence[str]) -> int | None:
     """Return the threads that each local worker may use without crowding the others.
 
     None for the workers of another engine: their cores are not those of this machine, and each
     takes those that it finds.
     """
+    if not options:
+        return cores()
     parsed = pipeline_options(options)
-    if (parsed.view_as(StandardOptions).runner or "").split(".")[-1] != DEFAULT_RUNNER:
+    if _runner(parsed) != DEFAULT_RUNNER:
         return None
     workers = parsed.view_as(DirectOptions).direct_num_workers or 1
     return max(1, cores() // workers)
@@ -108,8 +123,10 @@ def local_threads(options: Sequence[str]) -> int | None:
 
 def workers(options: Sequence[str]) -> int:
     """Return how many workers share a stage, as the options say; a guess where they do not."""
+    if not options:
+        return 1
     parsed = pipeline_options(options)
-    local = (parsed.view_as(StandardOptions).runner or "").split(".")[-1] == DEFAULT_RUNNER
+    local = _runner(parsed) == DEFAULT_RUNNER
     # Options of Beam's own classes, and those that only a job server knows, are asked for alike.
     said = parsed.get_all_options(drop_default=True, retain_unknown_options=True)
     names = ("direct_num_workers",) if local else ("parallelism", "max_num_workers", "num_workers")
@@ -122,8 +139,11 @@ def start_timeout(options: PipelineOptions) -> float | None:
 
     Workers of this machine begin with the job, and those of a cloud are made for it.
     """
-    runner = (options.view_as(StandardOptions).runner or "").split(".")[-1]
-    if runner not in JOB_SERVERS:
+    if _runner(options) not in JOB_SERVERS:
         return None
     elsewhere = options.view_as(PortableOptions).environment_type in ("EXTERNAL", "PROCESS")
     return options.view_as(WorkerOptions).worker_start_timeout if elsewhere else None
+
+
+def _runner(options: PipelineOptions) -> str:
+    return (options.view_as(StandardOptions).runner or "").split(".")[-1]

@@ -41,6 +41,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: long.get(item.path.parent, 2))
 
 
+@pytest.fixture(autouse=True)
+def stays_here():
+    """Feast goes to the folder of the repo that it applies; the next test begins here again."""
+    here = Path.cwd()
+    yield
+    os.chdir(here)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real listings and an image network; tests that need it skip elsewhere."""

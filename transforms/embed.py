@@ -7,7 +7,10 @@ output. Importing this module loads Beam.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import apache_beam as beam
@@ -24,6 +27,7 @@ from deepfeast.transforms.features import DeepFeature
 
 REJECTS = "rejects"
 METRICS = "deepfeast"
+_here: ContextVar[Counter[str] | None] = ContextVar("counted", default=None)
 
 
 class EmbedColumns(beam.PTransform):
@@ -161,4 +165,25 @@ def _tagged(feature: DeepFeature, rejects: dict[int, Any]) -> Iterable[Any]:
 
 def count(what: str, feature: str, number: int) -> None:
     """Add to a Beam counter ``<feature>_<what>`` in the project's namespace."""
-    Metrics.counter(METRICS, f"{feature}_{what}").inc(number)
+    counts = _here.get()
+    if counts is None:
+        Metrics.counter(METRICS, f"{feature}_{what}").inc(number)
+    else:
+        counts[f"{feature}_{what}"] += number
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Collect what is counted by DoFns that this thread calls without a pipeline.
+
+    >>> with counted() as counts:
+    ...     count("values", "title_vec", 3)
+    >>> counts
+    Counter({'title_vec_values': 3})
+    """
+    counts: Counter[str] = Counter()
+    token = _here.set(counts)
+    try:
+        yield counts
+    finally:
+        _here.reset(token)

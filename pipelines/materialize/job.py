@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.metrics import Metrics
 
-from deepfeast.pipelines.beam import counters, finished
+from deepfeast.pipelines.beam import counters, finished, without_pipeline
 from deepfeast.pipelines.materialize.source import Source
-from deepfeast.pipelines.options import pipeline_options
+from deepfeast.pipelines.options import alone, pipeline_options
+from deepfeast.transforms.embed import count
 from deepfeast.transforms.errors import SourceError
 from deepfeast.transforms.features import deep_spec
 from deepfeast.transforms.files.columns import SourceColumns
@@ -47,11 +47,10 @@ class FindLatest(beam.DoFn):
 
     def __init__(self, source: Source, span: Span, parts: int):
         self.source, self.span, self.parts = source, span, parts
-        self.found = Metrics.counter("deepfeast", "rows_found")
 
     def process(self, part: int) -> Iterator[Place]:
         found = find_latest(self.source, self.span, part, self.parts)
-        self.found.inc(len(found))
+        count("found", "rows", len(found))
         for group, rows in self.source.table.by_group(found):
             yield group, rows.tobytes()
 
@@ -81,9 +80,6 @@ class WriteOnline(beam.DoFn):
     ):
         self.source, self.batch_rows, self.epoch = source, batch_rows, epoch
         self.pickled = pickle.dumps((config, view))
-        self.written = Metrics.counter("deepfeast", "rows_written")
-        self.older = Metrics.counter("deepfeast", "rows_older_than_stored")
-        self.bytes = Metrics.counter("deepfeast", "bytes_written")
 
     def setup(self) -> None:
         self.table, self.view = open_online(self.pickled)
@@ -93,9 +89,10 @@ class WriteOnline(beam.DoFn):
         wanted = np.sort(np.concatenate([np.frombuffer(rows, np.int64) for rows in packed]))
         for rows in ahead(read_rows(self.source, self.view, group, wanted, self.batch_rows)):
             written = self.table.write_newer(rows, self.epoch)
-            self.written.inc(written)
-            self.older.inc(len(rows.keys) - written)
-            self.bytes.inc(sum(len(v or b"") for column in rows.values.values() for v in column))
+            count("written", "rows", written)
+            count("older_than_stored", "rows", len(rows.keys) - written)
+            size = sum(len(v or b"") for column in rows.values.values() for v in column)
+            count("written", "bytes", size)
 
 
 def read_rows(
@@ -232,13 +229,21 @@ def run(
         What a worker raised, as it raised it.
     """
     parts = count_parts(source)
+    write = WriteOnline(source, config, view, batch_rows, epoch)
+    if parts == 1 and alone(options):
+        # One worker, and nothing to bring together: places need not cross a shuffle.
+        with without_pipeline() as counts:
+            write.setup()
+            for group, rows in FindLatest(source, span, 1).process(0):
+                write.process((group, [rows]))
+        return {name: counts[name] for name in COUNTS}
     pipeline = beam.Pipeline(options=pipeline_options(options))
     _ = (
         pipeline
         | "Parts" >> beam.Create(list(range(parts)), reshuffle=parts > 1)
         | "FindLatest" >> beam.ParDo(FindLatest(source, span, parts))
         | "ByRowGroup" >> beam.GroupByKey()
-        | "WriteOnline" >> beam.ParDo(WriteOnline(source, config, view, batch_rows, epoch))
+        | "WriteOnline" >> beam.ParDo(write)
     )
-    counts = counters(finished(pipeline))
-    return {name: counts.get(name, 0) for name in COUNTS} if counts else {}
+    told = counters(finished(pipeline))
+    return {name: told.get(name, 0) for name in COUNTS} if told else {}

@@ -33,7 +33,9 @@ def refused(*options):
 
 
 def test_in_this_process():
-    assert refused() == (errors.SourceError, MESSAGE)
+    with pytest.raises(errors.SourceError) as caught:
+        run_stage("Hash", [1, 2], Refuse(), [], lambda: 0, 1, lambda *_: None)
+    assert str(caught.value) == MESSAGE
 
 
 def test_in_a_process_of_its_own():
@@ -81,6 +83,11 @@ def test_one_light_element_needs_no_worker_elsewhere(tmp_path, elements, light, 
     run_stage("Hash", range(elements), stage, elsewhere, lambda: 0, 1, lambda *_: None)
     assert len(list(tmp_path.glob("*"))) == elements
     assert len(list(tmp_path.glob(f"*-{os.getpid()}"))) == here
+
+
+def test_a_single_element_of_a_single_worker_needs_no_pipeline(monkeypatch):
+    monkeypatch.setattr(beam, "Pipeline", None)
+    assert refused() == (errors.SourceError, MESSAGE)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from apache_beam.options.pipeline_options import DebugOptions, StandardOptions
 
 from deepfeast.pipelines.options import (
     GUESS,
+    alone,
     local_threads,
     pipeline_options,
     start_timeout,
@@ -46,6 +47,7 @@ def test_a_job_server_may_have_options_of_its_own():
 
 def test_workers_elsewhere_count_their_own_cores():
     assert local_threads([]) == cores()
+    assert local_threads(["--direct_num_workers=1"]) == cores()
     assert local_threads(["--direct_num_workers=64"]) == 1
     assert local_threads(["--runner=PortableRunner", "--job_endpoint=h:1"]) is None
 
@@ -76,3 +78,18 @@ def test_how_many_workers_share_a_stage_is_what_the_options_say(options, count):
 
 def test_an_engine_that_does_not_say_has_several_workers():
     assert workers(["--runner=SparkRunner"]) == GUESS > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "is_alone"),
+    [
+        ([], True),
+        (["--runner=DirectRunner", "--direct_num_workers=1"], True),
+        (["--direct_num_workers=2"], False),
+        (["--direct_num_workers=0"], False),
+        (["--direct_running_mode=multi_processing"], False),
+        (["--runner=PortableRunner", "--job_endpoint=h:1"], False),
+    ],
+)
+def test_a_job_is_alone_where_this_process_is_its_only_worker(options, is_alone):
+    assert alone(options) is is_alone
