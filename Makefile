@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INSTALL ?= $(BIN)/pip install --quiet -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 # Hundreds of processes of the tests would each compile what they import.
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,9 +16,13 @@ help:  ## this list
 
 $(STAMP): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml,notebook]'
+	$(INSTALL) torch
+	$(INSTALL) -e '.[dev,minilm,redis,bucket,postgres,bench,lightgbm,lineage,yaml,notebook]'
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/deepfeast
+	@touch $@
+
+$(VENV)/.docs: $(STAMP)
+	$(INSTALL) -e '.[docs]'
 	@touch $@
 
 demo: $(STAMP)  ## generate a marketplace, embed it, and see whether the deep features help
@@ -39,9 +44,8 @@ format: $(STAMP)  ## rewrite the code in the house style
 bench: $(STAMP)  ## run the benchmarks against peers, and write docs/benchmarks.md and its JSON
 	$(BIN)/python benchmarks/page.py
 
-docs: $(STAMP)  ## write the compiled parts of the pages, and the site into build/site
+docs: $(VENV)/.docs  ## write the compiled parts of the pages, and the site into build/site
 	$(BIN)/python docs/compile_pages.py
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html opens from disk, and below any path of a server"
 
@@ -49,7 +53,7 @@ licences: $(STAMP)  ## list what is installed, under which licences
 	$(BIN)/python docs/licences.py
 
 release: $(STAMP)  ## build sdist and wheel of the last commit into dist, twice, and check them
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[release]'
+	$(INSTALL) -e '.[release]'
 	$(BIN)/python .ci/release
 
 clean:  ## remove what the targets made

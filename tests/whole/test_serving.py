@@ -66,9 +66,9 @@ def python(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serving")
     version = os.environ.get("DEEPFEAST_SERVE_PYTHON") or sys.executable
     subprocess.run([version, "-m", "venv", folder], check=True)
-    pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "install", "--quiet"]
-    recipe = ["--no-compile", "--no-deps", "-r", str(PINS), wheel]
-    done = subprocess.run([*pip, *recipe], capture_output=True, text=True, cwd=folder)
+    install = [ROOT / ".ci" / "install", folder / "bin" / "python"]
+    recipe = ["--no-deps", "-r", PINS, wheel]
+    done = subprocess.run([*install, *recipe], capture_output=True, text=True, cwd=folder)
     if "Connection" in done.stderr and done.returncode:
         pytest.skip(f"the package index cannot be reached: {done.stderr[-300:]}")
     assert done.returncode == 0, done.stderr
