@@ -126,7 +126,7 @@ class Shirts:
         self.source = FileSource(name="raw", **source)
         self.declare(WORDS)
 
-    def declare(self, encoder: str, **options: Any) -> None:
+    def declare(self, encoder: str, groups: str | None = None, **options: Any) -> None:
         """Apply the deep view with an encoder."""
         from deepfeast.transforms import DeepFeature, deep_feature_view
 
@@ -135,6 +135,7 @@ class Shirts:
             entities=[self.entity],
             source=self.source,
             table=self.uri,
+            groups=groups,
             features=[
                 DeepFeature(name, column=column, encoder=encoder, **options)
                 for name, column in self.features.items()

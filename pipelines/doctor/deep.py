@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from deepfeast.pipelines.doctor.findings import Finding
 from deepfeast.pipelines.doctor.online import check_online
 from deepfeast.transforms.errors import DeepfeastError
-from deepfeast.transforms.features import DeepViewSpec
+from deepfeast.transforms.features import GROUPS_TAG, DeepViewSpec
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
     from feast import FeatureStore, FeatureView
 
     from deepfeast.transforms.embeddings.table import EmbeddingTable
@@ -64,6 +65,8 @@ def check_deep_view(
         except DeepfeastError as error:
             yield Finding("error", where, f"{error}", rebuild)
     yield from check_fits(table, spec)
+    if GROUPS_TAG in view.tags:
+        yield from _check_groups(store, view, delta)
     yield from _check_freshness(store, view, spec, table)
 
 
@@ -88,6 +91,20 @@ def check_fits(table: EmbeddingTable, spec: DeepViewSpec) -> Iterator[Finding]:
             f"fit_until='{fit.first or fit.last:%Y-%m-%d}'), with your own date; then deepfeast "
             f"embed {table.view} --rebuild.",
         )
+
+
+def _check_groups(store: FeatureStore, view: FeatureView, delta: DeltaTable) -> Iterator[Finding]:
+    """Look for the column that drift is tested by, with one row of the table."""
+    from deepfeast.transforms.files.columns import SourceColumns
+    from deepfeast.transforms.monitoring.groups import groups_of
+
+    columns = SourceColumns.of(view)
+    named = [*columns.keys.values(), columns.time]
+    try:
+        groups_of(store, view, delta.to_pyarrow_dataset().head(1, columns=named))
+    except DeepfeastError as error:
+        mend = f"deep_feature_view({view.name!r}, ..., groups=) with a column that is there."
+        yield Finding("error", f"view {view.name}", str(error), mend)
 
 
 def _check_freshness(

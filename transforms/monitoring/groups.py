@@ -50,11 +50,23 @@ def declared_groups(config: RepoConfig, source: Any) -> Grouping | None:
         if not deep_spec(view) or GROUPS_TAG not in view.tags:
             continue
         if getattr(view.batch_source, "name", None) == source.name:
-            return functools.partial(_groups, store, view)
+            return functools.partial(groups_of, store, view)
     return None
 
 
-def _groups(store: FeatureStore, view: FeatureView, rows: pa.Table) -> Ints:
+def groups_of(store: FeatureStore, view: FeatureView, rows: pa.Table) -> Ints:
+    """Return the groups of rows of an embedding table by the column that its view declares.
+
+    Parameters
+    ----------
+    rows : Table of n_rows rows
+        Join keys and event time, named as in the embedding table.
+
+    Raises
+    ------
+    DriftError
+        If there is no such column.
+    """
     spec, named, columns = deep_spec(view), view.tags[GROUPS_TAG], SourceColumns.of(view)
     assert spec is not None
     asked = rows.select([*columns.keys.values(), columns.time])

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from deepfeast.pipelines.doctor import checks, diagnose, exit_status, render
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+WORDS = "python:deepfeast.transforms.testing:WordLengths?dim=2"
 
 
 def found(shirts):
@@ -39,10 +40,16 @@ def test_an_encoder_that_changed(healthy):
     assert "--rebuild" in text(healthy)
 
 
+def test_a_column_of_groups_that_is_not_there(healthy):
+    healthy.declare(WORDS, groups="title")
+    assert "groups=" not in text(healthy)
+    healthy.declare(WORDS, groups="seller")
+    assert "groups='seller' of view 'deep': nothing called 'seller'" in text(healthy)
+
+
 def test_what_is_fitted_without_an_end_of_training(shirts):
-    words = "python:deepfeast.transforms.testing:WordLengths?dim=2"
     rows = [{"id": str(n), "title": "x" * n} for n in range(1, 4)]
-    shirts.declare(words, reduce="pca:1")
+    shirts.declare(WORDS, reduce="pca:1")
     shirts.write(rows)
     shirts.embed()
     assert "fitted" not in text(shirts)  # all of one moment
@@ -50,6 +57,6 @@ def test_what_is_fitted_without_an_end_of_training(shirts):
     shirts.embed(rebuild=True)
     assert "'vec' is fitted to data and was fitted on rows up to 2024-03-01 00:00" in text(shirts)
     assert "fit_until='2024-01-01'" in text(shirts)
-    shirts.declare(words, reduce="pca:1", fit_until="2024-02-01")
+    shirts.declare(WORDS, reduce="pca:1", fit_until="2024-02-01")
     shirts.embed(rebuild=True)
     assert "fitted" not in text(shirts)
