@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfeast.pipelines.start.run import apply_here, bring_online
 from deepfeast.pipelines.terminal import open_repo, print_run, shown
 from deepfeast.transforms.errors import DeepfeastError, SpecError
 
@@ -69,13 +68,12 @@ def run_demo(
         os.environ["DEEPFEAST_IMAGE_ENCODER"] = images
     data = _real(folder, repo) if folder else _generated(repo, listings, seed)
     with step("feast apply"):
-        feast(repo, "apply")
+        apply_here(repo)
     store = _embed(repo)
     frame = _join(store, data)
     comparison = _compare(store, frame, data)
     with step("feast materialize, into SQLite"):
-        first, last = datetime(2020, 1, 1), datetime.now(timezone.utc)
-        feast(repo, "materialize", f"{first:%Y-%m-%dT%H:%M:%S}", f"{last:%Y-%m-%dT%H:%M:%S}")
+        bring_online(store)
     _look_up(store, frame)
     _farewell(repo, data, time.monotonic() - started)
     return comparison
@@ -236,13 +234,3 @@ def step(title: str) -> Iterator[Any]:
     started = time.monotonic()
     yield lambda text: print(f"   {text}")
     print(f"   {time.monotonic() - started:.1f} s", flush=True)
-
-
-def feast(repo: Path, *arguments: str) -> None:
-    """Run Feast's own command in a repo; its output is shown only where it fails."""
-    command = [sys.executable, "-W", "ignore", "-m", "feast.cli.cli", "-c", str(repo), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DeepfeastError(
-            f"feast {' '.join(arguments)} failed in {repo}:\n{done.stdout}{done.stderr}"
-        )
