@@ -5,6 +5,7 @@ Progress of long work is a bar on a terminal, and a plain line a stage elsewhere
 
 from __future__ import annotations
 
+import atexit
 import csv
 import itertools
 import json
@@ -93,6 +94,8 @@ def listen(lines: str = "text", verbose: bool = False, quiet: bool = False) -> N
     VOICE.lines, VOICE.verbose, VOICE.quiet = lines, verbose, quiet
     if not verbose:
         warnings.filterwarnings("ignore")
+        # Threads of a fit undo each other's filters; what is left open is then told at the end.
+        atexit.register(warnings.filterwarnings, "ignore")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     _hush()
 
