@@ -94,7 +94,7 @@ def test_batches_by_count_are_not_kept_waiting_for_the_last_row(streaming):
         assert_that(rows(found), equal_to(EMBEDDED), label="rows")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_files_are_embedded_as_they_appear(tmp_path):
     pq.write_table(pa.Table.from_pylist(ROWS[:3]), tmp_path / "1.parquet")
 
@@ -105,7 +105,7 @@ def test_files_are_embedded_as_they_appear(tmp_path):
         yield from pq.read_table(file.path).to_batches()
 
     looks = fileio.MatchContinuously(
-        f"{tmp_path}/*.parquet", interval=0.5, stop_timestamp=time.time() + 3
+        f"{tmp_path}/*.parquet", interval=0.5, stop_timestamp=time.time() + 5
     )
     with TestPipeline(runner="FnApiRunner") as streaming:
         found = (

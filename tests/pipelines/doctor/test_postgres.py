@@ -78,7 +78,7 @@ def test_a_table_that_is_well_is_told_with_its_cost_and_what_reading_alone_lacks
     assert (cost.level, cost.where) == ("note", "view stock")
     assert "has 3 rows, from 2024-05-08 to " in cost.what
     assert ", 1 of them of the last 10 days. Labels that can see all of them are" in cost.what
-    assert "joined here, which brings about 0.0 MB in 0." in cost.what
+    assert "joined here, which brings about 0.0 MB in " in cost.what
     assert "pull_rows (10,000,000) decides" in cost.what
     assert [finding.where for finding in shop.ask(user="feast")] == ["view stock"]  # may write
 
