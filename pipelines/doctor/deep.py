@@ -65,7 +65,7 @@ def check_deep_view(
         except DeepfeastError as error:
             yield Finding("error", where, f"{error}", rebuild)
     yield from check_fits(table, spec)
-    if GROUPS_TAG in view.tags:
+    if delta and GROUPS_TAG in view.tags:
         yield from _check_groups(store, view, delta)
     yield from _check_freshness(store, view, spec, table)
 

@@ -66,8 +66,8 @@ def python(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serving")
     version = os.environ.get("DEEPFEAST_SERVE_PYTHON") or sys.executable
     subprocess.run([version, "-m", "venv", folder], check=True)
-    install = [ROOT / ".ci" / "install", folder / "bin" / "python"]
-    recipe = ["--no-deps", "-r", PINS, wheel]
+    install = [str(ROOT / ".ci" / "install"), str(folder / "bin" / "python")]
+    recipe = ["--no-deps", "-r", str(PINS), wheel]
     done = subprocess.run([*install, *recipe], capture_output=True, text=True, cwd=folder)
     if "Connection" in done.stderr and done.returncode:
         pytest.skip(f"the package index cannot be reached: {done.stderr[-300:]}")
