@@ -1,4 +1,4 @@
-"""Fixtures for tests on Spark: a session on this machine."""
+"""Fixtures for tests on Spark: a session on this machine, in one of the processes of the tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Files with tests on Spark, which takes a session of its own in each process.
+ON_SPARK = ("test_append", "test_offline_store_spark", "test_spark", "test_spark_store")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a worker whole files, and those on Spark to one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "on Spark" if Path(file).stem in ON_SPARK else file
+
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 class Spark:
