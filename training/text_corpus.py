@@ -1,8 +1,9 @@
 """Texts for the distillation of text-tiny: only what package registries ship, no network.
 
 Glosses and example sentences of WordNet (Debian's ``wordnet-base``), the descriptions of Debian's
-packages, the docstrings and the READMEs of the installed Python packages, fortunes (Debian's
-``fortunes``), and texts of the generated marketplace. What is not installed is left out, and said.
+packages, the docstrings of the installed Python packages, fortunes (Debian's
+``fortunes``), texts of the generated marketplace, made-up opinions (`text_opinions`), and texts of
+packages that were fetched (`text_packages`). What is not there is left out, and said.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import subprocess
 import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from text_opinions import opinions
+from text_packages import PACKAGES, texts_of
 
-SHORTEST, LONGEST = 12, 2000  # characters
+SHORTEST, LONGEST, LONGEST_JOINED = 3, 2000, 700  # characters
 WORDNET = Path("/usr/share/wordnet")
 FORTUNES = Path("/usr/share/games/fortunes")
 
@@ -64,12 +68,6 @@ def docstrings() -> Iterator[str]:
                     yield from _paragraphs(ast.get_docstring(node) or "")
 
 
-def readmes() -> Iterator[str]:
-    """Yield the paragraphs of the installed Python packages' READMEs."""
-    for path in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info/METADATA")):
-        yield from _paragraphs(path.read_text(encoding="utf-8").partition("\n\n")[2])
-
-
 def fortunes(folder: Path = FORTUNES) -> Iterator[str]:
     """Yield sayings, jokes and quotations."""
     for path in sorted(folder.rglob("*.u8")):
@@ -87,23 +85,25 @@ def marketplace(rows: int = 3000, seed: int = 77) -> Iterator[str]:
         yield description(item, random)
 
 
-SOURCES: dict[str, Callable[[], Iterator[str]]] = {
-    "wordnet": wordnet,
-    "debian": debian,
-    "docstrings": docstrings,
-    "readmes": readmes,
-    "fortunes": fortunes,
-    "marketplace": marketplace,
+SOURCES: dict[str, tuple[Callable[[], Iterator[str]], int]] = {
+    "wordnet": (wordnet, 70_000),
+    "debian": (debian, 49_000),
+    "docstrings": (docstrings, 20_000),
+    "fortunes": (fortunes, 15_000),
+    "marketplace": (marketplace, 5_000),
+    "opinions": (lambda: opinions(WORDNET), 24_000),
 }
 
 
-def collect(most: int, seed: int = 0, keep_out: Callable[[str], bool] | None = None) -> list[str]:
+def collect(
+    packages: Path, seed: int = 0, keep_out: Callable[[str], bool] | None = None
+) -> list[str]:
     """Collect distinct texts, at most so many of each source, and join some to longer ones.
 
     Parameters
     ----------
-    most : int
-        Texts of one source.
+    packages : Path
+        A folder with the files of `text_packages`.
     seed : int
         Draws them, and what is joined.
     keep_out : callable, optional
@@ -115,7 +115,8 @@ def collect(most: int, seed: int = 0, keep_out: Callable[[str], bool] | None = N
     """
     random = np.random.default_rng(seed)
     texts: list[str] = []
-    for name, source in SOURCES.items():
+    fetched = {name: (partial(texts_of, name, packages), 100_000) for name in PACKAGES}
+    for name, (source, most) in (SOURCES | fetched).items():
         try:
             found = list(dict.fromkeys(t for t in source() if SHORTEST <= len(t) <= LONGEST))
         except (OSError, subprocess.CalledProcessError) as error:
@@ -126,15 +127,15 @@ def collect(most: int, seed: int = 0, keep_out: Callable[[str], bool] | None = N
         chosen = random.permutation(len(found))[:most]
         print(f"{name}: {len(chosen):,} of {len(found):,} texts", flush=True)
         texts += [found[index] for index in chosen]
-    return [*texts, *_longer(texts, len(texts) // 5, random)]
+    return [*texts, *_longer(texts, len(texts) // 80, random)]
 
 
 def _longer(texts: list[str], count: int, random: np.random.Generator) -> list[str]:
-    """Join two to eight texts: real columns hold many sentences."""
+    """Join two to six texts: real columns hold many sentences."""
     joined = []
     for _ in range(count):
-        chosen = random.integers(0, len(texts), random.integers(2, 9))
-        joined.append(" ".join(texts[index] for index in chosen)[:LONGEST])
+        chosen = random.integers(0, len(texts), random.integers(2, 7))
+        joined.append(" ".join(texts[index] for index in chosen)[:LONGEST_JOINED])
     return joined
 
 

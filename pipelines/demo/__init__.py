@@ -221,7 +221,7 @@ def _farewell(repo: Path, data: Dataset, seconds: float) -> None:
         f"  {command} lift {data.labels} {where} {ask}",
         "      the whole verdict, as a page to look at",
         "The texts went through text-tiny, a table of words that comes with deepfeast. The network",
-        'it was distilled from, encoder="minilm", may bring a fifth more and takes 200 times as',
+        'it was distilled from, encoder="minilm", may bring a tenth more and takes 200 times as',
         "long: name it in the declarations, and run deepfeast embed --rebuild.",
     ):
         print(line)

@@ -57,7 +57,7 @@ def encoder_line(proposal: Proposal, encoders: Encoders) -> str:
     if proposal.plan.texts and encoders.text == "text-tiny":
         told.append(
             "Texts are read by text-tiny, which comes with deepfeast; --text-encoder minilm may "
-            "find a fifth more and takes 200 times as long."
+            "find a tenth more and takes 200 times as long."
         )
     elif proposal.plan.texts:
         told.append(f"Texts are read by {encoders.text}.")

@@ -79,7 +79,7 @@ def test_five_lines_give_a_legacy_script_the_texts(generated, monkeypatch, capsy
     model = runpy.run_path(str(after))["model"]
     deep, forest = model[0], model[-1]
     assert list(deep.features_) == ["description_vec"]
-    assert len(deep.features_["description_vec"]) == 256
+    assert len(deep.features_["description_vec"]) == 320
     # Six old columns, and of the vector a probe and ten components, which the forest splits on.
     assert forest.feature_importances_[6:].sum() > 0.2
     page = (docs / "existing_models.md").read_text()
@@ -130,7 +130,7 @@ def test_a_real_listing_has_its_numbers_its_texts_and_its_photo_in_one_row(
     assert done.exit_code == 0, done.output
     frame = training_frame(repo, pd.read_parquet(written.labels), service="price_model")
     assert len(frame) == 99
-    for vector, dim in {"title_vec": 256, "description_vec": 256, "photo_vec": 1280}.items():
+    for vector, dim in {"title_vec": 320, "description_vec": 320, "photo_vec": 1280}.items():
         columns = [name for name in frame.columns if re.fullmatch(rf"{vector}_\d+", name)]
         assert len(columns) == dim
         assert frame[columns[0]].notna().mean() > 0.8

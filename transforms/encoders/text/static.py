@@ -26,9 +26,15 @@ from deepfeast.transforms.encoders.text.pieces import MAX_CHARACTERS, PieceCount
 from deepfeast.transforms.errors import EncoderNotFound, Reject
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from numpy.typing import NDArray
 
-DIM = 256
+    Number = TypeVar("Number", np.int32, np.float32)
+
+DIM = 320
+# Whole numbers below it are exact as 32-bit floats, which add up faster than integers do.
+EXACT = 1 << 24
 # The weight of a piece that occurs n times, in sixteenths: a tenth mention says little new.
 WEIGHTS = np.rint(16 * np.sqrt(np.arange(MAX_CHARACTERS + 1))).astype(np.int32)
 
@@ -36,7 +42,7 @@ WEIGHTS = np.rint(16 * np.sqrt(np.arange(MAX_CHARACTERS + 1))).astype(np.int32)
 class StaticTextEncoder(Encoder):
     """Encode texts by the bundled table of word pieces: some 10,000 texts a second and core.
 
-    Vectors have 256 numbers and length 1. Case, accents and the order of words make no
+    Vectors have 320 numbers and length 1. Case, accents and the order of words make no
     difference; a text of unknown signs alone is a reject.
     """
 
@@ -88,7 +94,8 @@ class WordTable:
 
     def __init__(self, pieces: dict[str, int], vectors: NDArray[np.int32]):
         self.count = PieceCounter(pieces)
-        self.vectors = vectors
+        self.vectors = vectors.astype(np.float32)  # whole numbers still
+        self.largest = int(np.abs(vectors).max(initial=0))
 
     @classmethod
     def read(cls, path: Path) -> WordTable:
@@ -104,15 +111,24 @@ class WordTable:
     def sums(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Sum each text's pieces, a word's by how often it occurs: (n_texts, dim) int32."""
         pieces, times, ends = self.count(texts)
-        return weighted_sums(WEIGHTS[times], pieces, ends, self.vectors)
+        weights = WEIGHTS[times]
+        heaviest = np.diff(np.concatenate([[0], np.cumsum(weights)])[ends]).max(initial=0)
+        if heaviest * self.largest < EXACT:  # all texts but those of a thousand words and more
+            floats = weights.astype(np.float32)
+            return weighted_sums(floats, pieces, ends, self.vectors).astype(np.int32)
+        return weighted_sums(weights, pieces, ends, self._integers)
+
+    @functools.cached_property
+    def _integers(self) -> NDArray[np.int32]:
+        return self.vectors.astype(np.int32)
 
 
 def weighted_sums(
-    weights: NDArray[np.int32],
+    weights: NDArray[Number],
     rows: NDArray[np.integer],
     ends: NDArray[np.integer],
-    vectors: NDArray[np.int32],
-) -> NDArray[np.int32]:
+    vectors: NDArray[Number],
+) -> NDArray[Number]:
     """Sum weighted rows of `vectors`, those of text i between ``ends[i]`` and ``ends[i + 1]``.
 
     >>> weighted_sums(np.array([2, 1]), np.array([0, 1]), np.array([0, 2]), np.array([[3], [4]]))
