@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from _tables import Table, listings, marketplace
-from _text_sets import LOOKED_AT, SETS, held_out
+from _text_sets import SETS, held_out
 from forms import gains
 
 from deepfeast.transforms.encoders import get_encoder
@@ -60,7 +60,7 @@ def main() -> None:
     for table in tables[TINY]:
         lifts[table] = compared(table, {name: of[table] for name, of in tables.items()}, splits)
     if asked.held_out:
-        for table in [*SETS, *LOOKED_AT]:
+        for table in SETS:
             both = held_out(asked.held_out, table, [TEACHER, TINY], 4000 if full else 2000)
             lifts[table] = compared(table, both, splits, ["no_words", "deep_columns"])
     shares = {f"lift_{name}": kept(of) for name, of in lifts.items()}
@@ -71,9 +71,7 @@ def main() -> None:
         "rows_per_s": {kind: [round(rate, 1) for rate in pair] for kind, pair in rates.items()},
         "lifts": lifts,
         "lift_marketplace": shares.pop("lift_marketplace"),
-        "lift_kept_with_words": {
-            name: kept(lifts[name], "deep_columns") for name in [*SETS, *LOOKED_AT]
-        }
+        "lift_kept_with_words": {name: kept(lifts[name], "deep_columns") for name in SETS}
         if asked.held_out
         else {},
         "similarities_kept": round(_correlation(*vectors), 3),
